@@ -1,0 +1,1 @@
+"""Proving grounds and speed, ``python -m benchmarks NAME``."""

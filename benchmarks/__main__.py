@@ -1,0 +1,20 @@
+"""Command line of the benchmarks: ``python -m benchmarks NAME --help``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+NAMES = ("osse", "tao")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", add_help=False)
+    parser.add_argument("name", choices=NAMES, help="which benchmark")
+    chosen, rest = parser.parse_known_args(arguments)
+    return int(import_module(f"benchmarks.{chosen.name}").main(rest))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""The two observing networks of the OSSE, drawn anew for every cycle and every caller.
+
+Errors of the observations: 0.3 K at the surface, 0.25 K at 100 m, 0.05 K below
+700 m, linear between.
+
+*sparse*: each month 30 % of the surface cells between 60 S and 60 N, on tracks;
+profiles to 460 m in 4 % of the columns, three quarters of them north of the equator.
+*dense*: 80 % of all surface cells; profiles to the bottom in 20 % of the columns,
+and moorings on the equator from 165 E to 95 W every month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xdeepda.calendar import Cycle
+from xdeepda.grid import Grid
+
+#: Longitudes of the moorings on the equator.
+MOORINGS = (165.0, 180.0, 190.0, 205.0, 220.0, 235.0, 250.0, 265.0)
+
+
+@dataclass(frozen=True)
+class GridNetwork:
+    """A network defined by fractions of cells, for one grid and monthly cycles."""
+
+    name: str  # "sparse" or "dense"
+
+    def on(
+        self, grid: Grid, cycle: Cycle, calendar: str, variables: Sequence[str], wet: np.ndarray
+    ) -> BoundGridNetwork:
+        """Place the network on a grid; only the first variable is measured."""
+        return BoundGridNetwork(self.name, grid, wet[0])
+
+
+class BoundGridNetwork:
+    """The network on a grid."""
+
+    def __init__(self, name: str, grid: Grid, wet: np.ndarray) -> None:
+        assert grid.depth is not None
+        assert grid.lat is not None
+        self.dense = name == "dense"
+        self.grid, self.wet = grid, wet
+        self.error = np.interp(grid.depth, [0.0, 100.0, 700.0], [0.3, 0.25, 0.05])
+        north = grid.lat > 0
+        columns = wet[0]
+        # three quarters of the profiles in the north, 4 % of the columns in all
+        share = np.where(north, 0.75, 0.25)[:, None]
+        count = np.where(north[:, None], columns[north].sum(), columns[~north].sum())
+        fraction = 0.04 * columns.sum() * share / count
+        self.profiles = np.full(columns.shape, 0.2) if self.dense else fraction * columns
+        self.reach = grid.depth <= (np.inf if self.dense else 460.0)
+        self.belt = columns & (np.abs(grid.lat) < 60)[:, None]
+        self.moored = np.zeros(columns.shape, dtype=bool)
+        if self.dense:
+            j = int(np.argmin(np.abs(grid.lat)))
+            i = grid.locate(grid.depth[0], grid.lat[j], np.array(MOORINGS)) % columns.shape[1]
+            self.moored[j, i] = True
+
+    def draw(
+        self, index: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Observed cells, errors and counts of one month."""
+        columns = self.wet[0]
+        surface = rng.random(columns.shape) < 0.8 if self.dense else self._tracks(rng)
+        profile = (rng.random(columns.shape) < self.profiles) | self.moored
+        mask = profile[None] & self.reach[:, None, None]
+        mask[0] |= surface
+        cell = np.flatnonzero(mask & self.wet)
+        return cell, self.error[cell // columns.size], np.ones(cell.size, dtype=np.int32)
+
+    def _tracks(self, rng: np.random.Generator) -> np.ndarray:
+        """30 % of the belt's cells, on straight tracks of 10 to 40 cells."""
+        ny, nx = self.belt.shape
+        seen = np.zeros((ny, nx), dtype=bool)
+        wanted = 0.3 * self.belt.sum()
+        while (seen & self.belt).sum() < wanted:
+            length = int(rng.integers(10, 41))
+            angle = rng.uniform(0, 2 * np.pi)
+            steps = np.arange(length)
+            y = np.round(rng.uniform(0, ny) + steps * np.sin(angle)).astype(int)
+            x = np.round(rng.uniform(0, nx) + steps * np.cos(angle)).astype(int) % nx
+            inside = (y >= 0) & (y < ny)
+            seen[y[inside], x[inside]] = True
+        return seen & self.belt

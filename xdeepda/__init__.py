@@ -1,0 +1,75 @@
+"""Ocean data assimilation by deep learning, at home in xarray.
+
+The import registers the accessor ``.deepda`` and loads neither torch nor dask;
+both come with the first verb that needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xdeepda.accessor import DeepDAAccessor
+
+if TYPE_CHECKING:
+    from xdeepda import architectures, baselines, datasets
+    from xdeepda.analysis import increment
+    from xdeepda.assimilation import assimilate
+    from xdeepda.model import Model, load_model
+    from xdeepda.observations.network import Network, network
+    from xdeepda.observations.operator import observe
+    from xdeepda.observations.superob import superob
+    from xdeepda.options import set_options
+    from xdeepda.training import train
+
+#: Public name -> module that defines it.
+_PUBLIC = {
+    "Model": "xdeepda.model",
+    "Network": "xdeepda.observations.network",
+    "architectures": "",
+    "assimilate": "xdeepda.assimilation",
+    "baselines": "",
+    "datasets": "",
+    "increment": "xdeepda.analysis",
+    "load_model": "xdeepda.model",
+    "network": "xdeepda.observations.network",
+    "observe": "xdeepda.observations.operator",
+    "set_options": "xdeepda.options",
+    "superob": "xdeepda.observations.superob",
+    "train": "xdeepda.training",
+}
+
+__all__ = [
+    "DeepDAAccessor",
+    "Model",
+    "Network",
+    "__version__",
+    "architectures",
+    "assimilate",
+    "baselines",
+    "datasets",
+    "increment",
+    "load_model",
+    "network",
+    "observe",
+    "set_options",
+    "superob",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name == "__version__":
+        return import_module("xdeepda.provenance").package_version()
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'xdeepda' has no attribute {name!r}")
+    home = _PUBLIC[name]
+    value = getattr(import_module(home), name) if home else import_module(f"xdeepda.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names."""
+    return sorted(__all__)

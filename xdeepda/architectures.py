@@ -1,0 +1,150 @@
+"""Architectures by name and settings: what to train, before anything is trained.
+
+Standard library only: a specification is plain data, checked here, that the
+tensor side builds (``xdeepda.core.registry``) and the model file stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdeepda.errors import InputError
+
+#: Architecture behind ``architecture="default"``.
+DEFAULT = "increment"
+
+#: Name -> settings with their defaults.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "increment": {
+        "width": 32,
+        "deep_width": 64,
+        "dilations": (1, 2, 4, 8),
+        "distances": (0.4, 1.0, 2.5),
+        "partial": True,
+        "kernel": 5,
+    },
+    "deepda2024": {"quirks": ()},
+    "climatology": {},
+    "persistence": {},
+}
+
+#: Largest number and longest list that a setting may hold; a model file cannot ask for more.
+_LARGEST, _LONGEST = 4096, 64
+
+
+@dataclass(frozen=True)
+class ArchitectureSpec:
+    """An architecture before training: its name and settings.
+
+    Parameters
+    ----------
+    name : str
+        One of ``SETTINGS``.
+    settings : dict
+        Those that differ from the defaults.
+
+    Raises
+    ------
+    InputError
+        If the name or a setting is unknown, or a value is of a wrong kind or size.
+    """
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check names and sizes; lists become tuples."""
+        if self.name not in SETTINGS:
+            raise InputError(
+                f"architecture {self.name!r} is not known; known: {', '.join(SETTINGS)}"
+            )
+        known = SETTINGS[self.name]
+        for key, value in self.settings.items():
+            if key not in known:
+                raise InputError(
+                    f"{self.name} has no setting {key!r}; it has: {', '.join(known) or 'none'}"
+                )
+            _check_setting(f"{self.name}.{key}", value, known[key])
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in self.settings.items()}
+        object.__setattr__(self, "settings", {**known, **plain})
+
+
+def _check_setting(name: str, value: Any, default: Any) -> None:
+    """Refuse a value of another kind than the default, or too large to be meant."""
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)) or len(value) > _LONGEST:
+            raise InputError(f"{name} is a list of at most {_LONGEST} entries, not {value!r}")
+        for entry in value:
+            if not isinstance(entry, str):
+                _check_setting(name, entry, 1.0)
+        return
+    if isinstance(default, bool):
+        good = isinstance(value, bool)
+    elif isinstance(default, int):
+        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+    else:
+        good = isinstance(value, (int, float)) and 0 < value <= _LARGEST
+    if not good:
+        raise InputError(f"{name}={value!r} is not of the kind of {default!r}, or out of range")
+
+
+def architecture_spec(architecture: str | ArchitectureSpec) -> ArchitectureSpec:
+    """Specification for what the user gave as `architecture=`."""
+    if isinstance(architecture, ArchitectureSpec):
+        return architecture
+    return ArchitectureSpec(DEFAULT if architecture == "default" else architecture)
+
+
+def increment(**settings: Any) -> ArchitectureSpec:
+    """Architecture that takes innovations and gives increments and their error variance.
+
+    Depth as channels, two-dimensional, trains in minutes on a laptop.
+
+    Parameters
+    ----------
+    width, deep_width : int
+        Features at full and at half resolution (32 and 64).
+    dilations : tuple of int
+        Of the residual blocks at half resolution, (1, 2, 4, 8).
+    distances : tuple of float
+        Scales of the smooth averages of innovations, in correlation lengths.
+    partial : bool
+        Learned partial convolution as observation operator (True).
+    kernel : int
+        Its size in cells (5).
+
+    Returns
+    -------
+    ArchitectureSpec
+        For ``train(..., architecture=...)``.
+
+    Examples
+    --------
+    >>> increment(width=48).settings["width"]
+    48
+    """
+    return ArchitectureSpec("increment", settings)
+
+
+def deepda2024(quirks: Iterable[str] | str = ()) -> ArchitectureSpec:
+    """Architecture of Ham, Joo, Kim & Lee (2024): background and observations in, analysis out.
+
+    Parameters
+    ----------
+    quirks : iterable of str, or "all"
+        Peculiarities of the published code to switch on; see
+        ``xdeepda.core.deepda2024.QUIRKS`` for names and meaning.
+
+    Returns
+    -------
+    ArchitectureSpec
+
+    Examples
+    --------
+    >>> deepda2024().name
+    'deepda2024'
+    """
+    chosen = ("all",) if quirks == "all" else tuple(sorted(quirks))
+    return ArchitectureSpec("deepda2024", {"quirks": chosen})

@@ -1,0 +1,356 @@
+"""The one module that knows labels and tensors: fields in, tensors; tensors, fields out.
+
+Inside, a state is a tensor (B, C, Y, X) of anomalies from the climatology,
+divided by the scale of their channel; C counts (variable, level).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xdeepda.climatology import anomalies
+from xdeepda.core.architecture import Architecture
+from xdeepda.core.cycle import MemberNoise, cycle, perturb
+from xdeepda.core.registry import build
+from xdeepda.core.smoothing import SmoothNoise
+from xdeepda.core.state import Geometry, Observed, State, climatological
+from xdeepda.errors import DivergenceError
+from xdeepda.options import device_of
+
+if TYPE_CHECKING:
+    from xdeepda.climatology import Climatology, Statistics
+    from xdeepda.grid import Grid
+    from xdeepda.model import Model
+    from xdeepda.source import RunSource
+
+#: A run of at most this many bytes (float32) is held as one tensor while training; a longer
+#: or a lazy one is read in segments.
+HOLD_BYTES = 2 * 2**30
+
+
+class Tensors:
+    """Translator between the labelled side of a model and its tensors.
+
+    Parameters
+    ----------
+    grid : Grid
+    wet : numpy.ndarray of bool, shape (variable, nz, ny, nx)
+    statistics : Statistics
+    climatology : Climatology
+    device : str or torch.device, optional
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        wet: np.ndarray,
+        statistics: Statistics,
+        climatology: Climatology,
+        device: str | None = None,
+    ) -> None:
+        self.device = torch.device(device_of(device))
+        self.climatology, self.wet = climatology, wet
+        self.scale = statistics.scale.astype(np.float32)
+        self.geometry = _geometry(grid, wet, statistics).to(self.device)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, Y, X)."""
+        channels, ny, nx = self.geometry.wet.shape
+        return channels, ny, nx
+
+    def normalise(self, anomaly: np.ndarray) -> Tensor:
+        """Anomalies (n, C, Y, X) in units of the variables to a tensor; NaN becomes 0."""
+        plain = np.nan_to_num(anomaly / self.scale[:, None, None], nan=0.0)
+        return torch.from_numpy(np.ascontiguousarray(plain, dtype=np.float32)).to(self.device)
+
+    def denormalise(self, x: Tensor) -> np.ndarray:
+        """Tensor (..., C, Y, X) to anomalies (..., variable, nz, ny, nx), NaN on land."""
+        values = x.detach().cpu().numpy() * self.scale[:, None, None]
+        values = values.reshape(*values.shape[:-3], *self.wet.shape)
+        return np.where(self.wet, values, np.float32(np.nan))
+
+    def season(self, fraction: np.ndarray | float) -> Tensor:
+        """Cosine and sine of the year, shape (n, 2)."""
+        angle = 2 * np.pi * np.atleast_1d(np.asarray(fraction, dtype=float))
+        waves = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+        return torch.from_numpy(waves).to(self.device)
+
+    def scatter(
+        self, rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]], fraction: np.ndarray
+    ) -> Observed:
+        """Gridded observations of a batch out of sparse ones.
+
+        Parameters
+        ----------
+        rows : list of (cell, anomaly, error)
+            One entry for each member of the batch: flat cell numbers in
+            (variable, nz, ny, nx), anomalies and standard deviations in units of
+            the variables.  Cells on land are ignored.
+        fraction : array, shape (B,) or (1,)
+            Year fraction.
+        """
+        channels, ny, nx = self.shape
+        value, variance, mask = np.zeros((3, len(rows), channels * ny * nx), dtype=np.float32)
+        wet = self.wet.reshape(-1)
+        for b, (cell, anomaly, error) in enumerate(rows):
+            keep = wet[cell]
+            cell = cell[keep]
+            scale = self.scale[cell // (ny * nx)]
+            value[b, cell] = anomaly[keep] / scale
+            variance[b, cell] = (error[keep] / scale) ** 2
+            mask[b, cell] = 1
+        parts = (torch.from_numpy(part).to(self.device) for part in (value, variance, mask))
+        values, errors, seen = (part.view(len(rows), channels, ny, nx) for part in parts)
+        return Observed(values, errors, seen, self.season(fraction).expand(len(rows), 2))
+
+
+def _geometry(grid: Grid, wet: np.ndarray, statistics: Statistics) -> Geometry:
+    """What the core knows of grid and climate."""
+    ny, nx = wet.shape[-2:]
+    relative = statistics.deviation / statistics.scale[:, None, None]
+    latitude = np.zeros(ny) if grid.lat is None else np.deg2rad(grid.lat)
+
+    def tensor(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+    return Geometry(
+        wet=tensor(wet.reshape(-1, ny, nx)),
+        variance=tensor(relative**2),
+        persistence=tensor(statistics.persistence),
+        area=tensor(grid.area / grid.area.mean()),
+        latitude=tensor(latitude),
+        correlation=tensor(statistics.correlation),
+        length=(float(statistics.length[0]), float(statistics.length[1])),
+        variables=wet.shape[0],
+        cyclic=grid.cyclic,
+    )
+
+
+class TruthReader:
+    """Normalised anomalies of a run by position, held in memory or read in segments.
+
+    Parameters
+    ----------
+    source : RunSource
+    tensors : Tensors
+    """
+
+    def __init__(self, source: RunSource, tensors: Tensors) -> None:
+        self.source, self.tensors = source, tensors
+        bytes_needed = 4 * len(source) * int(np.prod(source.shape))
+        self._held: Tensor | None = None
+        if not source.is_lazy and bytes_needed <= HOLD_BYTES:
+            blocks = [self._load(first, first + len(b)) for first, b in source.blocks()]
+            self._held = torch.cat(blocks)
+
+    def _load(self, start: int, stop: int) -> Tensor:
+        """Read positions from the source."""
+        values = anomalies(self.source, self.tensors.climatology, self.tensors.wet, start, stop)
+        return self.tensors.normalise(values)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Truth of positions start to stop, shape (n, C, Y, X)."""
+        return self._load(start, stop) if self._held is None else self._held[start:stop]
+
+
+@dataclass
+class Simulator:
+    """Draws simulated observations of a truth through a network, anew at each call.
+
+    Attributes
+    ----------
+    tensors : Tensors
+    network : bound network, see :class:`xdeepda.observations.network.BoundNetwork`
+    source : RunSource
+        For the cycles and their place in the year.
+    scales : numpy.ndarray, shape (variable,)
+        Factors that take the errors of the network to the units of the run.
+    """
+
+    tensors: Tensors
+    network: Any
+    source: RunSource
+    scales: np.ndarray
+
+    def __call__(self, truth: Tensor, positions: np.ndarray, rng: np.random.Generator) -> Observed:
+        """Observe truths (B, C, Y, X) at positions (B,) in the run."""
+        index = self.source.cycles[positions]
+        fraction = self.source.cycle.year_fraction(index, self.source.calendar)
+        rows = []
+        for number in index:
+            cell, error, _ = self.network.draw(int(number), rng)
+            error = error * self.scales[cell // self.tensors.wet[0].size]
+            noise = rng.standard_normal(len(cell)) * error
+            rows.append((cell, noise, error))
+        observed = self.tensors.scatter(rows, fraction)
+        return observed._replace(value=observed.value + truth * observed.mask)
+
+
+def tensors_of(model: Model, device: str | None = None) -> Tensors:
+    """Tensors of a trained model."""
+    return Tensors(model.grid, model.wet, model.statistics, model.climatology, device)
+
+
+def module_of(model: Model, tensors: Tensors) -> Architecture:
+    """Build the module of a model and load its weights."""
+    module = build(model.architecture.name, model.architecture.settings, tensors.geometry)
+    weights = {k: torch.from_numpy(np.array(v)) for k, v in model.weights.items()}
+    module.load_state_dict(weights)
+    return module.to(tensors.device).eval()
+
+
+def weights_of(module: Architecture) -> dict[str, np.ndarray]:
+    """Weights as arrays, for the model file."""
+    return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class CycleResult:
+    """One analysed cycle in units of the variables; arrays (variable, nz, ny, nx), NaN on land."""
+
+    analysis: np.ndarray
+    spread: np.ndarray
+    background: np.ndarray
+    background_spread: np.ndarray
+    members: np.ndarray | None  # (member, variable, nz, ny, nx)
+
+
+class Conductor:
+    """Runs a trained model through the cycles of an assimilation.
+
+    Parameters
+    ----------
+    model : Model
+    initial : numpy.ndarray, shape (members, C, Y, X)
+        Initial anomalies in units of the variables.
+    known : bool
+        Whether `initial` is an estimate of the state (else drawn from climatology).
+    keep_members : bool
+    device : str, optional
+    seed : int
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        initial: np.ndarray,
+        *,
+        keep_members: bool = False,
+        device: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.keep_members = model, keep_members
+        self.tensors = tensors_of(model, device)
+        self.module = module_of(model, self.tensors)
+        self.members = len(initial)
+        self.generator = torch.Generator(self.tensors.device).manual_seed(seed)
+        self.initial = self.tensors.normalise(initial)
+        self.noise: MemberNoise | None = None
+        if keep_members and self.members > 1:
+            geometry = self.tensors.geometry
+            self.noise = MemberNoise(
+                SmoothNoise(geometry).to(self.tensors.device),
+                geometry.persistence,
+                self.members,
+                torch.Generator(self.tensors.device).manual_seed(seed + 1),
+            )
+
+    def run(
+        self, cycles: np.ndarray, calendar: str, observations: Iterator[tuple]
+    ) -> Iterator[CycleResult]:
+        """Analyse consecutive cycles.
+
+        Parameters
+        ----------
+        cycles : numpy.ndarray of int64
+            Absolute numbers, consecutive.
+        calendar : str
+            Theirs, for the place in the year.
+        observations : iterator of (cell, anomaly, error)
+            One for each cycle; anomalies in units of the variables.
+
+        Raises
+        ------
+        DivergenceError
+            If a number that is not finite appears; cycle and cell are named.
+        """
+        fractions = self.model.cycle.year_fraction(cycles, calendar)
+        variance = climatological(self.tensors.geometry, self.members).variance
+        state = State(self.initial, variance)
+        stream = self._observed(fractions, observations)
+        with torch.inference_mode():
+            steps = cycle(self.module, state, stream)
+            for number, (background, analysis) in zip(cycles, steps, strict=True):
+                self._check(analysis, int(number))
+                yield self._result(background, analysis)
+
+    def _observed(self, fractions: np.ndarray, observations: Iterator[tuple]) -> Iterator[Observed]:
+        """Observations of each cycle as tensors, perturbed for the members."""
+        for fraction, rows in zip(fractions, observations, strict=True):
+            observed = self.tensors.scatter([rows], np.atleast_1d(fraction))
+            if self.members > 1:
+                wide = Observed(*(part.expand(self.members, *part.shape[1:]) for part in observed))
+                observed = perturb(wide, self.generator)
+            yield observed
+
+    def _result(self, background: State, analysis: State) -> CycleResult:
+        """Mean, calibrated spread and members of one cycle."""
+        calibration = self.model.calibration
+        variance = self._variance(analysis, calibration["analysis"])
+        prior = self._variance(background, calibration["background"])
+        members = None
+        if self.noise is not None:
+            self.noise.advance()
+            members = self.tensors.denormalise(self.noise.add(analysis.mean, variance))
+        elif self.keep_members:
+            members = self.tensors.denormalise(analysis.mean)
+        back = self.tensors.denormalise
+        return CycleResult(
+            back(analysis.mean.mean(dim=0)),
+            back(variance.sqrt()),
+            back(background.mean.mean(dim=0)),
+            back(prior.sqrt()),
+            members,
+        )
+
+    def _variance(self, state: State, factor: np.ndarray) -> Tensor:
+        """Error variance of the mean of the members, (C, Y, X).
+
+        The predicted variance of a single member, calibrated, contains what the
+        perturbed observations make; where the members differ by more, they count.
+        """
+        scale = torch.from_numpy(factor.astype(np.float32)).to(self.tensors.device)
+        predicted = state.variance.mean(dim=0) * scale[:, None, None]
+        # nothing is less known than without any observation
+        predicted = torch.minimum(predicted, self.module.clim_variance)
+        if self.members == 1:
+            return predicted
+        return torch.maximum(predicted, state.mean.var(dim=0, unbiased=True))
+
+    def _check(self, analysis: State, number: int) -> None:
+        """Stop where a number is not finite."""
+        bad = ~torch.isfinite(analysis.mean + analysis.variance)
+        if not bad.any():
+            return
+        member, channel, y, x = (int(n) for n in bad.nonzero()[0])
+        nz = self.model.grid.shape[0]
+        flat = (channel % nz * self.shape[1] + y) * self.shape[2] + x
+        depth, lat, lon = (float(c) for c in self.model.grid.coordinates(flat))
+        raise DivergenceError(
+            f"the analysis is not finite in cycle {number % self.model.cycle.per_year} of year "
+            f"{number // self.model.cycle.per_year}, member {member}, variable "
+            f"{self.model.variables[channel // nz]!r}, depth {depth:g} m, latitude {lat:g}, "
+            f"longitude {lon:g}"
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, Y, X)."""
+        return self.tensors.shape

@@ -1,0 +1,87 @@
+"""The contract of an architecture: one cycle in two steps, forecast and analysis."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from xdeepda.core.state import Geometry, Observed, State
+
+#: Smallest climatological variance (squared scales); quiet cells keep a finite gain.
+VARIANCE_FLOOR = 1e-4
+
+
+class Architecture(nn.Module):
+    """What makes an analysis out of a background and observations.
+
+    Subclasses define :meth:`analyse`; the forecast is damped persistence unless
+    they say otherwise.  Geometry is held as buffers that are not part of the
+    state dict: it belongs to the grid, not to the weights.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    """
+
+    wet: Tensor
+    persistence: Tensor
+    weights: Tensor
+    clim_variance: Tensor
+
+    #: Whether there is anything to train.
+    trainable = True
+    #: Whether the carried variance is an estimate of the error (else calibrated as a constant).
+    predicts_variance = True
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.variables, self.cyclic = geometry.variables, geometry.cyclic
+        for name in ("wet", "persistence", "weights"):
+            self.register_buffer(name, getattr(geometry, name).float(), persistent=False)
+        floor = geometry.variance.float().clamp_min(VARIANCE_FLOOR) * geometry.wet
+        self.register_buffer("clim_variance", floor, persistent=False)
+
+    def forecast(self, state: State) -> State:
+        """Background: anomalies fade as they do in the control run, variance grows.
+
+        Exact for an AR(1) process in each cell; without observations the mean
+        tends to 0 and the variance to its climatological value.
+        """
+        memory = self.memory()
+        variance = memory**2 * state.variance + (1 - memory**2) * self.clim_variance
+        return State(memory * state.mean, variance)
+
+    def memory(self) -> Tensor:
+        """Factor of persistence from one cycle to the next, shape (C, Y, X)."""
+        return self.persistence
+
+    def analyse(self, background: State, observed: Observed) -> State:
+        """Analysis from background and observations."""
+        raise NotImplementedError
+
+
+class ClimatologyArchitecture(Architecture):
+    """Baseline: anomaly zero, climatological variance, whatever is observed."""
+
+    trainable = False
+
+    def analyse(self, background: State, observed: Observed) -> State:
+        """Return no anomaly."""
+        variance = self.clim_variance.expand_as(background.mean)
+        return State(torch.zeros_like(background.mean), variance.clone())
+
+
+class PersistenceArchitecture(Architecture):
+    """Baseline: damped persistence of what was measured in the cell itself.
+
+    The scalar Kalman filter in each cell: nothing is spread to neighbours.
+    """
+
+    trainable = False
+
+    def analyse(self, background: State, observed: Observed) -> State:
+        """Update each observed cell alone."""
+        prior = background.variance
+        gain = observed.mask * prior / (prior + observed.variance + 1e-12)
+        mean = background.mean + gain * (observed.value - background.mean)
+        return State(mean * self.wet, (1 - gain) * prior)

@@ -1,0 +1,344 @@
+"""The trained model: everything needed to analyse, in one safetensors file.
+
+Weights, grid, mask, climatology, statistics, units, calendar, cycle and
+provenance.  The file holds arrays and one JSON text; reading it executes
+nothing.  Knows arrays and labels; no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xdeepda import units as unit_tools
+from xdeepda.architectures import ArchitectureSpec
+from xdeepda.calendar import Cycle
+from xdeepda.climatology import Climatology, Statistics
+from xdeepda.errors import InputError, ModelFileError, ModelMismatchError, Problems
+from xdeepda.grid import Grid
+from xdeepda.provenance import hash_arrays, package_version
+
+#: Version of the layout of the file; a reader refuses a newer one.
+FORMAT = 1
+#: The only metadata key: with several, their order in the file would vary.
+_KEY = "xdeepda"
+#: A header longer than this is no model of ours.
+_LONGEST_TEXT = 16 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model, or a fitted baseline.
+
+    Made by :func:`xdeepda.train` and :func:`xdeepda.load_model`, not by hand.
+
+    Attributes
+    ----------
+    architecture : ArchitectureSpec
+    weights : dict of numpy.ndarray
+    grid : Grid
+    cycle : Cycle
+    calendar : str
+        Of the control run.
+    variables, units : tuple of str
+    attributes : dict of dict
+        CF attributes of the variables.
+    wet : numpy.ndarray of bool, shape (variable, nz, ny, nx)
+    climatology : Climatology
+    statistics : Statistics
+    calibration : dict of numpy.ndarray, shape (C,)
+        Factors on the predicted variance of analysis and background, from validation years.
+    provenance : dict
+        Training period, settings, network, seed, versions.
+    records : dict of numpy.ndarray
+        Training history, see :attr:`history`.
+    """
+
+    architecture: ArchitectureSpec
+    weights: dict[str, np.ndarray]
+    grid: Grid
+    cycle: Cycle
+    calendar: str
+    variables: tuple[str, ...]
+    units: tuple[str, ...]
+    attributes: dict[str, dict[str, str]]
+    wet: np.ndarray
+    climatology: Climatology
+    statistics: Statistics
+    calibration: dict[str, np.ndarray]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def history(self) -> xr.Dataset:
+        """Scores of training and validation by epoch, as a Dataset along ``epoch``."""
+        nz = self.grid.shape[0]
+        variables = {}
+        for name, values in self.records.items():
+            dims = ("epoch",) if values.ndim == 1 else ("epoch", "variable", "depth")
+            variables[name] = (dims, values.reshape(len(values), -1, nz) if dims[1:] else values)
+        epochs = len(next(iter(self.records.values()))) if self.records else 0
+        out = xr.Dataset(variables, coords={"epoch": np.arange(1, epochs + 1)})
+        if "variable" in out.dims:
+            out = out.assign_coords(variable=list(self.variables))
+            if self.grid.depth is not None:
+                out = out.assign_coords(depth=("depth", self.grid.depth, {"units": "m"}))
+        for name, text in _HISTORY_WORDS.items():
+            if name in out:
+                out[name].attrs["long_name"] = text
+        return out
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of all that an analysis depends on, 16 hexadecimal digits."""
+        return hash_arrays(self._arrays(), json.dumps(self._settings(), sort_keys=True))
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Arrays that an analysis depends on, by the names that they have in the file."""
+        groups: dict[str, dict[str, np.ndarray]] = {
+            "weights": self.weights,
+            "statistics": {k: v.astype(np.float32) for k, v in self.statistics.arrays().items()},
+            "calibration": {k: v.astype(np.float64) for k, v in self.calibration.items()},
+        }
+        flat = {
+            f"{g}/{k}": np.ascontiguousarray(v) for g, d in groups.items() for k, v in d.items()
+        }
+        flat["climatology"] = np.ascontiguousarray(self.climatology.coefficients)
+        flat["wet"] = np.packbits(self.wet)
+        return flat
+
+    def _settings(self) -> dict[str, Any]:
+        """What the file says besides arrays, without the provenance."""
+        return {
+            "format": FORMAT,
+            "architecture": self.architecture.name,
+            "settings": self.architecture.settings,
+            "grid": self.grid.to_dict(),
+            "cycle": self.cycle.name,
+            "calendar": self.calendar,
+            "variables": self.variables,
+            "units": self.units,
+            "attributes": self.attributes,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            By custom ending in ``.safetensors``.
+
+        Examples
+        --------
+        >>> model.save("deepda.safetensors")  # doctest: +SKIP
+        """
+        from safetensors.numpy import save
+
+        text = json.dumps({**self._settings(), "provenance": self.provenance}, sort_keys=True)
+        arrays = self._arrays()
+        arrays |= {f"history/{k}": np.ascontiguousarray(v) for k, v in self.records.items()}
+        target = Path(path)
+        part = target.with_name(target.name + ".part")
+        part.write_bytes(save(arrays, metadata={_KEY: text}))
+        part.replace(target)
+
+    def __repr__(self) -> str:
+        """Several lines: what, from what, how good."""
+        lines = [
+            f"<xdeepda.Model {self.architecture.name} {self.hash}>",
+            f"  variables: {', '.join(f'{v} ({u})' for v, u in self._pairs())}",
+            f"  cycle:     {self.cycle.name} (trained on calendar {self.calendar})",
+            f"  grid:      {self.grid}",
+            f"  weights:   {sum(w.size for w in self.weights.values()):,} numbers",
+        ]
+        period = self.provenance.get("training_period")
+        if period:
+            lines.append(f"  trained:   {period[0]} to {period[1]}, seed {self.provenance['seed']}")
+        if "validation_score" in self.records:
+            best = float(np.nanmin(self.records["validation_score"]))
+            lines.append(f"  validation score: {best:.3f} (RMSE / RMSE of climatology)")
+        return "\n".join(lines)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Variables with their units."""
+        return list(zip(self.variables, self.units, strict=True))
+
+    def check(self, grid: Grid, units: tuple[str, ...], problems: Problems) -> None:
+        """Refuse fields of another grid or dimension of units, naming both sides."""
+        told = self.grid.differences(grid)
+        if told:
+            problems.add(
+                "the fields are on another grid than the model",
+                found="; ".join(told) + " (model against fields)",
+                expected=str(self.grid),
+                todo="interpolate the fields: ds.interp(lat=..., lon=..., depth=...)",
+            )
+        for (name, mine), theirs in zip(self._pairs(), units, strict=False):
+            if theirs and not _convertible(mine, theirs):
+                problems.add(
+                    f"units of {name!r} are of another dimension than the model's",
+                    found=repr(theirs),
+                    expected=f"convertible to {mine!r}",
+                )
+
+
+def _convertible(unit: str, other: str) -> bool:
+    """Whether two units convert; False if one is not understood."""
+    try:
+        return unit_tools.same_dimension(unit, other)
+    except InputError:
+        return False
+
+
+_HISTORY_WORDS = {
+    "training_loss": "loss of the mean over the batches of the epoch",
+    "validation_score": "mean over channels of RMSE / RMSE of climatology, long rollout",
+    "validation_background": "the same for the background",
+    "validation_rmse": "RMSE of the analysis / RMSE of climatology by channel",
+    "validation_spread_skill": "predicted standard deviation / RMSE by channel, uncalibrated",
+    "learning_rate": "learning rate at the end of the epoch",
+    "seconds": "wall-clock time since the start of the training",
+}
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model that :meth:`Model.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModelFileError
+        If it is no model file, is damaged, or of a newer format.
+
+    Examples
+    --------
+    >>> model = xdeepda.load_model("deepda.safetensors")  # doctest: +SKIP
+    """
+    target = Path(path)
+    if not target.is_file():
+        raise FileNotFoundError(f"no model file at {target}")
+    arrays, text = _read(target)
+    try:
+        return _assemble(arrays, text)
+    except ModelFileError as error:
+        raise ModelFileError(f"{target}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelFileError(
+            f"{target}: the parts of the model do not fit together "
+            f"({type(error).__name__}: {error})"
+        ) from None
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and JSON text of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if _KEY not in metadata:
+                raise ModelFileError(f"{path}: a safetensors file, but not of xdeepda")
+            if len(metadata[_KEY]) > _LONGEST_TEXT:
+                raise ModelFileError(f"{path}: its description is too long")
+            text = json.loads(metadata[_KEY])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RecursionError) as error:
+        raise ModelFileError(
+            f"{path}: not a whole safetensors file ({error}); truncated, or of another kind?"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise ModelFileError(f"{path}: its description is no JSON ({error})") from None
+    if not isinstance(text, dict) or not isinstance(text.get("format"), int):
+        raise ModelFileError(f"{path}: its description has no format version")
+    if text["format"] > FORMAT:
+        raise ModelFileError(
+            f"{path}: format {text['format']} is newer than the {FORMAT} that xdeepda "
+            f"{package_version()} reads; update xdeepda"
+        )
+    return arrays, text
+
+
+def _assemble(arrays: dict[str, np.ndarray], text: dict[str, Any]) -> Model:
+    """Put a model together, checking that shapes agree."""
+    grid = Grid.from_dict(text["grid"])
+    variables = tuple(text["variables"])
+    shape = (len(variables), *grid.shape)
+    size = int(np.prod(shape))
+    groups: dict[str, dict[str, np.ndarray]] = {
+        "weights": {},
+        "statistics": {},
+        "calibration": {},
+        "history": {},
+    }
+    for name, array in arrays.items():
+        group, _, key = name.partition("/")
+        if key and group in groups:
+            groups[group][key] = array
+    packed = arrays["wet"]
+    if packed.dtype != np.uint8 or packed.size != -(-size // 8):
+        raise ModelFileError(f"mask of {packed.size} bytes for {size} cells")
+    climatology = arrays["climatology"]
+    statistics = Statistics(**groups["statistics"])
+    channels = shape[0] * shape[1]
+    expected = {
+        "climatology": (climatology, (climatology.shape[0], *shape)),
+        "scale": (statistics.scale, (channels,)),
+        "deviation": (statistics.deviation, (channels, *shape[2:])),
+        "persistence": (statistics.persistence, (channels, *shape[2:])),
+        "correlation": (statistics.correlation, (channels, channels)),
+        "length": (statistics.length, (2,)),
+        **{k: (groups["calibration"][k], (channels,)) for k in ("analysis", "background")},
+    }
+    for name, (array, wanted) in expected.items():
+        if array.shape != wanted or array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ModelFileError(f"{name} of shape {array.shape}, expected finite {wanted}")
+    return Model(
+        architecture=ArchitectureSpec(text["architecture"], text["settings"]),
+        weights=groups["weights"],
+        grid=grid,
+        cycle=Cycle(text["cycle"]),
+        calendar=str(text["calendar"]),
+        variables=variables,
+        units=tuple(text["units"]),
+        attributes=text["attributes"],
+        wet=np.unpackbits(packed, count=size).astype(bool).reshape(shape),
+        climatology=Climatology(climatology),
+        statistics=statistics,
+        calibration=groups["calibration"],
+        provenance=text["provenance"],
+        records=groups["history"],
+    )
+
+
+def as_model(model: Any) -> Model:
+    """Model for what the user gave: a Model, or the path of its file.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return load_model(model)
+    raise ModelMismatchError(
+        f"model is a {type(model).__name__}; expected a Model (from train or load_model) or a path"
+    )

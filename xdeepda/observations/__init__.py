@@ -1,0 +1,30 @@
+"""Observations: one table of points, superobservations, and observing networks.
+
+This room knows positions, times, units and errors of measurements.  It knows
+numpy and xarray (pandas where a table comes in as a frame); it knows no model,
+no tensors and no torch.
+"""
+
+from __future__ import annotations
+
+from xdeepda.observations.cells import Cells, merge
+from xdeepda.observations.network import BoundNetwork, Network, network
+from xdeepda.observations.operator import observe
+from xdeepda.observations.quantities import default_error
+from xdeepda.observations.superob import BinningReport, bin_points, superob
+from xdeepda.observations.table import as_table, is_gridded
+
+__all__ = [
+    "BinningReport",
+    "BoundNetwork",
+    "Cells",
+    "Network",
+    "as_table",
+    "bin_points",
+    "default_error",
+    "is_gridded",
+    "merge",
+    "network",
+    "observe",
+    "superob",
+]

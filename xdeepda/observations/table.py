@@ -1,0 +1,376 @@
+"""One table for all point observations, checked.
+
+The table is an :class:`xarray.Dataset` along the dimension ``obs``.  Every row
+is one number that was measured: value and error, the name of its variable, when
+and where, and (optionally) the platform, profile, instrument and source that it
+comes from.  Rows are never dropped: one without a value stays and counts as
+nothing, so that later steps can say of each row what became of it.
+
+This module knows columns and their checks; it knows no grid and no cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xdeepda import units as unit_tools
+from xdeepda.calendar import calendar_of
+from xdeepda.errors import InputError, Problems
+from xdeepda.grid import Grid, find_axes
+from xdeepda.observations.columns import (
+    TEXT,
+    Rows,
+    Units,
+    Var,
+    encode,
+    find_roles,
+    is_table,
+    rows_of_dataset,
+)
+from xdeepda.observations.quantities import CANONICAL_UNIT, kind_of
+
+#: The dimension of the table.
+DIM = "obs"
+
+_POSITION_ATTRS = {
+    "time": {"standard_name": "time"},
+    "depth": {"standard_name": "depth", "units": "m", "positive": "down"},
+    "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+    "longitude": {"standard_name": "longitude", "units": "degrees_east"},
+}
+
+
+def as_table(obs: Any, *, var: Var = None, units: Units = None) -> xr.Dataset:
+    """Read point observations into the table that the other verbs work with.
+
+    Parameters
+    ----------
+    obs : Dataset, DataArray or pandas.DataFrame
+        xarray: measurements along *one* dimension, their positions found by CF
+        attributes, then by the exact names time, depth, latitude or lat,
+        longitude or lon (case does not matter; said in the log).  Positions that
+        are scalar hold for all rows.  A pressure in place of a depth is
+        converted.  The error is a variable ``<name>_error``, or one with the
+        standard name ``"... standard_error"``.
+        pandas: columns value, time, depth, lat, lon, optionally error, variable,
+        units, platform, profile, instrument, source; or one column per variable
+        in place of value.  Depths are metres, positive down.
+        A table is checked again and returned equal.
+    var : str or list of str, optional
+        Variables to read, by name or standard name.  By default all
+        temperatures and salinities of xarray objects, all rows of a frame.
+    units : str or dict, optional
+        Units of the values (by variable), where the object does not hold them:
+        attribute ``units`` in xarray, ``frame.attrs["units"]`` or a column
+        ``units`` in pandas.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``obs``: ``value`` (float64), ``error`` (standard deviation in the
+        units of the value, NaN where unknown), ``variable`` (name), and the
+        coordinates ``time``, ``depth`` (m, positive down, NaN where unknown),
+        ``latitude``, ``longitude`` and those of platform, profile, instrument,
+        source that exist.  Units and standard names of several variables are
+        attributes of ``value``: ``units_<variable>``, ``standard_name_<variable>``.
+
+    Raises
+    ------
+    InputError
+        Once, with all that is wrong: columns or units missing, wrong dimension,
+        errors that are not positive, positions out of range, missing times,
+        several calendars, no value at all.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"value": [11.3], "time": pd.to_datetime(["2005-01-02"]),
+    ...                       "depth": [12.0], "lat": [5.0], "lon": [330.0]})
+    >>> as_table(frame, var="thetao", units="degC").sizes["obs"]
+    1
+    """
+    problems = Problems("observations")
+    rows = _rows_of(obs, var, units, problems)
+    if rows.value is not None and rows.code is not None:
+        _check(rows, problems)
+    problems.raise_if_any()
+    return _build(rows, dict(getattr(obs, "attrs", {})) if is_table(obs) else {})
+
+
+def _rows_of(obs: Any, var: Var, units: Units, problems: Problems) -> Rows:
+    """Columns of any object that is understood."""
+    if isinstance(obs, xr.DataArray):
+        name = str(obs.name) if obs.name is not None else var if isinstance(var, str) else "value"
+        obs = obs.to_dataset(name=name)
+    if isinstance(obs, xr.Dataset):
+        return rows_of_dataset(obs, var, units, problems)
+    if type(obs).__module__.split(".")[0] == "pandas" and hasattr(obs, "columns"):
+        from xdeepda.observations.frames import rows_of_frame
+
+        return rows_of_frame(obs, var, units, problems)
+    problems.add(
+        "these are no observations that can be read",
+        found=type(obs).__name__,
+        expected="a Dataset, DataArray or pandas.DataFrame",
+    )
+    return Rows()
+
+
+# ---- checks of the numbers
+
+
+def _check(rows: Rows, problems: Problems) -> None:
+    """All that can be wrong with the numbers of complete columns."""
+    assert rows.value is not None and rows.code is not None
+    _check_units(rows, problems)
+    used = np.isfinite(rows.value)
+    if rows.value.size == 0:
+        problems.add("there are no observations", found="0 rows")
+        return
+    for code, name in enumerate(rows.names):
+        mine = rows.code == code
+        if not used[mine].any():
+            problems.add(
+                f"variable {name!r} holds no value at all", found=f"{mine.sum()} rows, all NaN"
+            )
+    if rows.error is not None:
+        _check_numbers(
+            rows.error, used, "error", lambda e: ~np.isnan(e) & ~((e > 0) & (e < np.inf)),
+            "positive standard deviations, NaN where unknown", problems,
+        )  # fmt: skip
+    if rows.latitude is not None:
+        rows.latitude = _floats(rows.latitude, "latitude", problems)
+        _check_numbers(
+            rows.latitude, used, "latitude", lambda y: ~(np.abs(y) <= 90), "-90 to 90", problems
+        )
+    if rows.longitude is not None:
+        rows.longitude = _floats(rows.longitude, "longitude", problems)
+        _check_numbers(
+            rows.longitude, used, "longitude", lambda x: ~(np.abs(x) <= 540),
+            "degrees east, -540 to 540", problems,
+        )  # fmt: skip
+    if rows.depth is not None:
+        _check_numbers(
+            rows.depth, used, "depth", lambda z: (z < -10) | np.isinf(z),
+            "metres, positive down; xarray: attribute positive='up' for heights", problems,
+        )  # fmt: skip
+    _check_time(rows, used, problems)
+
+
+def _floats(values: np.ndarray, name: str, problems: Problems) -> np.ndarray:
+    """Positions as float64."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        problems.add(f"column {name!r} holds no numbers", found=f"type {values.dtype}")
+        return np.zeros(values.shape)
+
+
+def _check_numbers(
+    values: np.ndarray,
+    used: np.ndarray,
+    name: str,
+    wrong: Callable[[np.ndarray], np.ndarray],
+    expected: str,
+    problems: Problems,
+) -> None:
+    """Numbers in range wherever there is a value."""
+    if values.shape != used.shape:
+        return
+    bad = used & wrong(values)
+    if bad.any():
+        first = int(np.argmax(bad))
+        problems.add(
+            f"{name} is out of range in {int(bad.sum())} of {bad.size} rows",
+            found=f"{values[first]:g} in row {first}",
+            expected=expected,
+            todo="correct these rows, or set their values to NaN",
+        )
+
+
+def _check_time(rows: Rows, used: np.ndarray, problems: Problems) -> None:
+    """Times of one calendar, none missing."""
+    if rows.time is None or rows.time.shape != used.shape:
+        return
+    times = rows.time
+    if times.dtype == object:
+        nothing = np.array([t is None or t != t for t in times])
+    else:
+        nothing = np.isnat(times) if times.dtype.kind == "M" else np.zeros(times.shape, dtype=bool)
+    if (nothing & used).any():
+        problems.add(
+            f"time is missing in {int((nothing & used).sum())} of {used.size} rows",
+            found=f"NaT, the first in row {int(np.argmax(nothing & used))}",
+            todo="drop these rows, or set their values to NaN",
+        )
+    rest = times[~nothing]
+    if rest.size == 0:
+        return
+    try:
+        calendar_of(rest)
+    except InputError as error:
+        problems.absorb(error)
+
+
+def _check_units(rows: Rows, problems: Problems) -> None:
+    """Units there, understood, and of the right dimension."""
+    for name in rows.names:
+        unit = rows.units.get(name)
+        kind = kind_of(name, rows.standard_names.get(name, ""))
+        expected = {"temperature": "degC or K", "salinity": "psu or 1e-3"}.get(kind or "", "a unit")
+        if not unit:
+            problems.add(
+                f"variable {name!r} has no units",
+                expected=expected,
+                todo=f"units={{{name!r}: '...'}}, or the attribute 'units' "
+                "(pandas: frame.attrs['units'] or a column 'units')",
+            )
+            continue
+        try:
+            fits = kind is None or unit_tools.same_dimension(unit, CANONICAL_UNIT[kind])
+        except InputError as error:
+            problems.add(f"units of variable {name!r} are not understood", found=str(error))
+            continue
+        if not fits:
+            problems.add(
+                f"units of variable {name!r} have a wrong dimension",
+                found=f"{unit!r} for a {kind}",
+                expected=expected,
+            )
+
+
+# ---- the table
+
+
+def _build(rows: Rows, attrs: dict[str, Any]) -> xr.Dataset:
+    """Dataset of checked columns."""
+    assert rows.value is not None and rows.code is not None
+    size = rows.value.size
+    error = np.full(size, np.nan) if rows.error is None else rows.error
+    depth = np.full(size, np.nan) if rows.depth is None else rows.depth
+    names = np.array(rows.names, dtype=str)
+    coords = {
+        "time": rows.time,
+        "depth": np.asarray(depth, dtype=np.float64),
+        "latitude": rows.latitude,
+        "longitude": rows.longitude,
+    }
+    data = xr.Dataset(
+        {
+            "value": (DIM, rows.value, _value_attrs(rows)),
+            "error": (DIM, error, {"long_name": "standard deviation of the error of value"}),
+            "variable": (DIM, names[rows.code], {"long_name": "name of the measured variable"}),
+        },
+        coords={n: (DIM, values, dict(_POSITION_ATTRS[n])) for n, values in coords.items()},
+    )
+    text = {n: (DIM, rows.text[n]) for n in TEXT if rows.text.get(n) is not None}
+    data = data.assign_coords(text)
+    data.attrs = {"Conventions": "CF-1.11", "featureType": "point", **attrs}
+    return data
+
+
+def _value_attrs(rows: Rows) -> dict[str, str]:
+    """Units and standard names, of each variable and of all where there is one alone."""
+    attrs = {f"units_{name}": unit for name, unit in rows.units.items()}
+    for name, standard in rows.standard_names.items():
+        if standard:
+            attrs[f"standard_name_{name}"] = standard
+    if len(rows.names) == 1:
+        attrs["units"] = rows.units[rows.names[0]]
+    return attrs
+
+
+def variables_of(table: xr.Dataset) -> tuple[np.ndarray, list[str], list[str], list[str]]:
+    """Variables of a table.
+
+    Returns
+    -------
+    codes : numpy.ndarray of int16, shape (obs,)
+        Position of the variable of each row in the lists.
+    names, units, standard_names : list of str
+    """
+    codes, names = encode(table["variable"].values)
+    attrs = table["value"].attrs
+    units = [str(attrs.get(f"units_{name}", attrs.get("units", ""))) for name in names]
+    return codes, names, units, [str(attrs.get(f"standard_name_{name}", "")) for name in names]
+
+
+def profiles_of(table: xr.Dataset, keep: np.ndarray, *, by_position: bool = False) -> np.ndarray:
+    """Number (a 64-bit hash) of the profile of each kept row.
+
+    Rows of the same platform and profile name are of one profile; without a
+    column `profile`, or with `by_position`, also time and position must agree.
+    """
+    columns = [n for n in ("platform", "profile") if n in table.coords]
+    if by_position or "profile" not in columns:
+        columns += ["time", "latitude", "longitude"]
+    mixed = np.zeros(keep.size, dtype=np.uint64)
+    for name in columns:
+        mixed = _mix(mixed ^ _bits(table[name].values[keep]))
+    return mixed
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """64 bits of each value, equal for equal values."""
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[ns]").view(np.uint64)
+    if values.dtype.kind in "iub":
+        return values.astype(np.int64).view(np.uint64)
+    if values.dtype.kind == "f":
+        return (values.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: -0.0 and 0.0 are one
+    import pandas as pd
+
+    return pd.factorize(values.astype(object))[0].astype(np.int64).view(np.uint64)
+
+
+def _mix(bits: np.ndarray) -> np.ndarray:
+    """Finaliser of splitmix64: every input bit reaches every output bit."""
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def is_gridded(obs: Any, grid: Grid | None = None) -> bool:
+    """Whether observations come as fields on axes, and not as a table of points.
+
+    Fields have two or more dimensions, all of them axes (time, depth, latitude,
+    longitude); points have one, along which latitude and longitude lie.  A
+    single dimension time makes a field only where the grid has no axis in space
+    and the object holds no positions.
+
+    Parameters
+    ----------
+    obs : Dataset, DataArray or pandas.DataFrame
+    grid : Grid, optional
+        Grid of the model.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_gridded(xr.DataArray(np.zeros((2, 3)), dims=("lat", "lon"),
+    ...                         coords={"lat": [0, 1.0], "lon": [0, 1, 2.0]}))
+    True
+    """
+    if not isinstance(obs, (xr.Dataset, xr.DataArray)) or is_table(obs):
+        return False
+    ds = obs.to_dataset(name="value") if isinstance(obs, xr.DataArray) else obs
+    fields = [
+        name
+        for name, da in ds.data_vars.items()
+        if da.ndim >= 2 and not str(name).endswith(("_bnds", "_bounds"))
+    ]
+    if fields:
+        positions = find_roles(ds, Problems("observations"))
+        apart = [positions.get(n) for n in ("latitude", "longitude")]
+        return not any(n in ds.variables and n not in ds.dims and ds[n].ndim == 1 for n in apart)
+    if grid is None or grid.shape != (1, 1, 1) or len(ds.dims) != 1:
+        return False
+    return find_axes(ds).time is not None and "latitude" not in find_roles(ds)

@@ -1,0 +1,109 @@
+"""Settings of a session, and what the machine offers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from xdeepda.errors import InputError
+
+_OPTIONS: dict[str, Any] = {"device": None, "threads": None, "progress": True}
+
+
+class set_options:
+    """Set options for the session, or for a ``with`` block.
+
+    Parameters
+    ----------
+    device : str, optional
+        Where tensors live: "cpu", "cuda", "cuda:1", "mps"; None takes a GPU if there is one.
+    threads : int, optional
+        Threads of a calculation on the processor; None leaves torch's own choice.
+    progress : bool
+        Whether progress bars are shown.
+
+    Raises
+    ------
+    InputError
+        For an unknown option or a wrong value; nothing is changed then.
+
+    Examples
+    --------
+    >>> with set_options(progress=False):
+    ...     pass
+    """
+
+    def __init__(self, **options: Any) -> None:
+        unknown = sorted(set(options) - set(_OPTIONS))
+        if unknown:
+            raise InputError(f"unknown options {unknown}; known: {', '.join(_OPTIONS)}")
+        threads = options.get("threads")
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise InputError(f"threads={threads!r}: a positive integer, or None")
+        if not isinstance(options.get("progress", True), bool):
+            raise InputError(f"progress={options['progress']!r}: True or False")
+        self._before = dict(_OPTIONS)
+        _OPTIONS.update(options)
+
+    def __enter__(self) -> None:
+        """Keep the options for the block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Restore the options from before."""
+        _OPTIONS.update(self._before)
+
+
+def option(name: str) -> Any:
+    """Value of an option."""
+    return _OPTIONS[name]
+
+
+def device_of(device: str | None) -> str:
+    """Device to use: as asked for, as set, else a GPU if there is one.
+
+    Raises
+    ------
+    InputError
+        If the device is not there.
+    """
+    import torch
+
+    wanted = device or _OPTIONS["device"]
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {wanted!r} cannot be used here: {error}") from None
+    return str(wanted)
+
+
+@contextmanager
+def torch_threads() -> Iterator[None]:
+    """Use the number of threads that the options ask for, and restore it."""
+    import torch
+
+    before, wanted = torch.get_num_threads(), _OPTIONS["threads"]
+    if wanted:
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that are free to use, None where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return int(os.sysconf("SC_AVPHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return None

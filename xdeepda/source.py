@@ -1,0 +1,407 @@
+"""A run as cycle means, read in blocks.
+
+A :class:`RunSource` understands a Dataset or DataArray once (axes, grid, units,
+calendar, cycles, wet mask) and then gives plain arrays of a few cycles at a
+time, so that a run on disk is streamed and never loaded whole.
+
+Knows xarray and numpy; no torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import xarray as xr
+
+from xdeepda import units as unit_tools
+from xdeepda.calendar import CYCLES, Cycle, calendar_of
+from xdeepda.errors import InputError, Problems
+from xdeepda.grid import Grid, Layout, find_axes, layout_of
+
+logger = logging.getLogger("xdeepda")
+
+#: A block of a run held in memory while streaming (bytes, float32).
+BLOCK_BYTES = 128 * 2**20
+
+#: Values outside are no ocean, but undeclared fill values: unit, low, high, words.
+_PLAUSIBLE = (("degC", -10.0, 60.0, "temperature"), ("psu", -5.0, 60.0, "salinity"))
+
+
+def select_fields(
+    obj: xr.Dataset | xr.DataArray,
+    var: str | list[str] | tuple[str, ...] | None,
+    problems: Problems,
+) -> dict[str, xr.DataArray]:
+    """Fields of a Dataset or DataArray by name, dequantified; empty if there was a problem.
+
+    Without `var`, a DataArray is its own field, and of a Dataset the only
+    variable that has at least one spatial axis is taken.
+    """
+    plain = unit_tools.dequantify(obj)
+    if isinstance(plain, xr.DataArray):
+        name = str(plain.name) if plain.name is not None else "field"
+        wanted = [var] if isinstance(var, str) else list(var or [name])
+        if len(wanted) > 1:
+            problems.add(
+                "a DataArray is one variable", found=f"var={wanted}", todo="give a Dataset"
+            )
+        return {wanted[0]: plain}
+    candidates = [str(n) for n, da in plain.data_vars.items() if _is_field(da, plain)]
+    if var is None:
+        if len(candidates) != 1:
+            problems.add(
+                "which variable is not clear",
+                found=f"fields {candidates}",
+                todo="name it: var='thetao', or var=['thetao', 'so'] for both together",
+            )
+            return {}
+        var = candidates
+    wanted = [var] if isinstance(var, str) else list(var)
+    missing = [name for name in wanted if name not in plain.data_vars]
+    if missing:
+        problems.add(
+            "variables are not in the Dataset",
+            found=f"{missing}",
+            expected=f"of {candidates}",
+        )
+        return {}
+    return {name: plain[name] for name in wanted}
+
+
+def _is_field(da: xr.DataArray, ds: xr.Dataset) -> bool:
+    """Whether a variable looks like a field in space (and not like bounds)."""
+    if any(str(c.attrs.get("bounds")) == str(da.name) for c in ds.variables.values()):
+        return False
+    if not np.issubdtype(da.dtype, np.number):
+        return False
+    try:
+        axes = find_axes(da)
+    except (InputError, NotImplementedError):
+        return False
+    spatial = sum(getattr(axes, name) is not None for name in ("depth", "lat", "lon"))
+    return spatial >= 1 and (axes.time is not None or spatial == 3)
+
+
+def guess_cycle(times: np.ndarray, problems: Problems) -> Cycle | None:
+    """Cycle that the spacing of times suggests; said in the log."""
+    if times.size < 2:
+        problems.add("the cycle is not clear from a single time", todo=f"cycle=, of {list(CYCLES)}")
+        return None
+    step = np.median([_days(b - a) for a, b in pairwise(times)])
+    name = "year" if step > 200 else "month" if step > 20 else "pentad"
+    logger.info("cycle %r guessed from a time step of %.3g days", name, step)
+    return Cycle(name)
+
+
+def _days(difference: object) -> float:
+    """Days of a timedelta of numpy or of the standard library."""
+    if isinstance(difference, np.timedelta64):
+        return float(difference / np.timedelta64(1, "s")) / 86400
+    return difference.total_seconds() / 86400  # type: ignore[attr-defined]
+
+
+class RunSource:
+    """A run as cycle means.
+
+    Parameters
+    ----------
+    obj : Dataset or DataArray
+    var : str or list of str, optional
+    cycle : Cycle or None
+        Guessed from the time step where None.
+    problems : Problems, optional
+        Collects what is wrong; raised here if not given.
+
+    Attributes
+    ----------
+    variables, units : tuple of str
+    layouts : dict of Layout
+        By variable; `layout` is that of the first.
+    fields : list of DataArray
+        Canonical, lazy where the input is.
+    calendar : str
+    cycles : numpy.ndarray of int64, shape (n,)
+        Absolute numbers of the cycles, consecutive.
+
+    Raises
+    ------
+    InputError
+        With all that is wrong with axes, units and times.
+    """
+
+    def __init__(
+        self,
+        obj: xr.Dataset | xr.DataArray,
+        var: str | list[str] | tuple[str, ...] | None = None,
+        cycle: Cycle | None = None,
+        *,
+        problems: Problems | None = None,
+        need_time: bool = True,
+    ) -> None:
+        own = problems if problems is not None else Problems("run")
+        before = len(own)
+        self.original = obj
+        fields = select_fields(obj, var, own)
+        self.variables = tuple(fields)
+        self.units = tuple(_checked_unit(name, da, own) for name, da in fields.items())
+        layouts = {name: layout_of(da, own) for name, da in fields.items()}
+        self._check_one_grid(layouts, own)
+        self.layouts = layouts
+        # None only where a problem was found
+        self.layout: Layout = next(iter(layouts.values()), None)  # type: ignore[assignment]
+        # None only until the times were read, or where there are none
+        self.cycle: Cycle = cycle  # type: ignore[assignment]
+        self.calendar = "standard"
+        self.cycles = np.zeros(0, dtype=np.int64)
+        self._offsets = np.zeros(1, dtype=np.int64)
+        if len(own) == before and self.layout is not None:
+            self.fields = [layouts[n].canonical(da) for n, da in fields.items()]
+            if self.layout.axes.time is not None:
+                self._read_times(obj, own)
+            elif need_time:
+                own.add("no time axis found", found=f"dimensions {self.layout.dims}")
+        if problems is None:
+            own.raise_if_any()
+
+    @staticmethod
+    def _check_one_grid(layouts: dict[str, Layout], problems: Problems) -> None:
+        """All variables of a state share one grid and one order of time."""
+        names = list(layouts)
+        for name in names[1:]:
+            told = layouts[names[0]].grid.differences(layouts[name].grid)
+            if told:
+                problems.add(
+                    f"variables {names[0]!r} and {name!r} are on different grids",
+                    found="; ".join(told),
+                    expected="one grid for all variables of a state",
+                )
+
+    def _read_times(self, obj: xr.Dataset | xr.DataArray, problems: Problems) -> None:
+        """Calendar, cycles, and which samples belong to which cycle."""
+        name = str(self.layout.axes.time)
+        times = _sample_times(obj, name)
+        try:
+            self.calendar = calendar_of(times)
+        except InputError as error:
+            problems.absorb(error)
+            return
+        if times.dtype != object and np.isnat(times).any():
+            problems.add(f"time axis {name!r} holds missing times (NaT)")
+            return
+        steps = np.array([_days(b - a) for a, b in pairwise(times)])
+        if (steps <= 0).any():
+            kind = "repeats" if (steps == 0).any() else "goes back"
+            problems.add(
+                f"time axis {name!r} is not increasing",
+                found=f"it {kind} at {times[int(np.argmax(steps <= 0)) + 1]}",
+                todo=f"ds = ds.sortby({name!r}).drop_duplicates({name!r})",
+            )
+            return
+        cycle = self.cycle or guess_cycle(times, problems)
+        if cycle is None:
+            return
+        self.cycle = cycle
+        index = self.cycle.index(times)
+        self.cycles, first = np.unique(index, return_index=True)
+        self._offsets = np.append(first, index.size)
+        self._check_gaps(problems)
+
+    def _check_gaps(self, problems: Problems) -> None:
+        """A run is a sequence without gaps."""
+        missing = int(self.cycles[-1] - self.cycles[0] + 1 - self.cycles.size)
+        if not missing:
+            return
+        per_year = self.cycles.size / ((self.cycles[-1] - self.cycles[0] + 1) / self.cycle.per_year)
+        gap = self.cycle.middle(self.cycles[:-1][np.diff(self.cycles) > 1][:1] + 1, self.calendar)[
+            0
+        ]
+        problems.add(
+            f"the run does not cover every {self.cycle.name}",
+            found=f"{missing} cycles are missing, the first at {gap}; about {per_year:.3g} a year",
+            expected=f"{self.cycle.per_year} a year, without gaps",
+            todo="choose a longer cycle (cycle='month'), or select a period without gaps",
+        )
+
+    def __len__(self) -> int:
+        """Number of cycles."""
+        return int(self.cycles.size)
+
+    @property
+    def grid(self) -> Grid:
+        """Canonical grid."""
+        return self.layout.grid
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(variable, nz, ny, nx)."""
+        return (len(self.variables), *self.grid.shape)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether the values are still on disk or in a dask graph."""
+        return any(not isinstance(f.variable._data, np.ndarray) for f in self.fields)
+
+    @property
+    def block(self) -> int:
+        """Cycles that are read at once while streaming."""
+        samples = max(int(np.diff(self._offsets).max(initial=1)), 1)
+        return max(1, int(BLOCK_BYTES // (4 * int(np.prod(self.shape)) * samples)))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Cycle means of positions start to stop.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (stop - start, variable, nz, ny, nx)
+            NaN on land.
+        """
+        samples = slice(int(self._offsets[start]), int(self._offsets[stop]))
+        out = np.empty((stop - start, *self.shape), dtype=np.float32)
+        for v, fld in enumerate(self.fields):
+            values = np.asarray(fld.isel(time=samples).values)
+            out[:, v] = self._means(values, start, stop).reshape(stop - start, *self.grid.shape)
+        return out
+
+    def _means(self, values: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Mean over the samples of each cycle."""
+        offsets = self._offsets[start : stop + 1] - self._offsets[start]
+        if values.shape[0] == stop - start:
+            return values
+        sums = np.add.reduceat(values, offsets[:-1], axis=0, dtype=np.float64)
+        counts = np.diff(offsets).reshape(-1, *[1] * (values.ndim - 1))
+        return sums / counts
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Iterate over (position, block of cycle means)."""
+        stop = len(self) if stop is None else stop
+        for first in range(start, stop, self.block):
+            yield first, self.read(first, min(first + self.block, stop))
+
+    @cached_property
+    def wet(self) -> np.ndarray:
+        """Wet cells by the first cycle, bool, shape (variable, nz, ny, nx)."""
+        return np.isfinite(self.read(0, 1)[0])
+
+    def states(self) -> np.ndarray:
+        """Fields without a time axis, one or several members; (member, variable, nz, ny, nx)."""
+        stacked = [np.asarray(f.values, dtype=np.float32) for f in self.fields]
+        shape = (-1, *self.grid.shape)
+        return np.stack([s.reshape(shape) for s in stacked], axis=1)
+
+
+def _sample_times(obj: xr.Dataset | xr.DataArray, name: str) -> np.ndarray:
+    """Times of the samples: the middle of their bounds where there are any, else as given."""
+    coord = obj[name]
+    bounds = coord.attrs.get("bounds", coord.encoding.get("bounds"))
+    if isinstance(obj, xr.Dataset) and bounds in obj.variables and obj[bounds].ndim == 2:
+        edges = obj[bounds].transpose(name, ...).values
+        if edges.dtype == object or np.issubdtype(edges.dtype, np.datetime64):
+            return edges[:, 0] + (edges[:, 1] - edges[:, 0]) / 2
+    return coord.values
+
+
+def _checked_unit(name: str, da: xr.DataArray, problems: Problems) -> str:
+    """Unit of a variable, or a problem."""
+    unit = unit_tools.unit_of(da)
+    if unit is None:
+        problems.add(
+            f"variable {name!r} has no units",
+            expected="degC, K, psu, ...",
+            todo=f"ds[{name!r}].attrs['units'] = 'degC'",
+        )
+        return ""
+    try:
+        unit_tools.parse(unit)
+    except InputError as error:
+        problems.add(f"units of variable {name!r} are not understood", found=str(error))
+    _check_standard_name(name, da, unit, problems)
+    return unit
+
+
+def _check_standard_name(name: str, da: xr.DataArray, unit: str, problems: Problems) -> None:
+    """A temperature must come in a unit of temperature."""
+    standard = str(da.attrs.get("standard_name", ""))
+    if "temperature" in standard and not unit_tools.same_dimension(unit, "degC"):
+        problems.add(
+            f"units of variable {name!r} have a wrong dimension",
+            found=f"{unit!r} for {standard}",
+            expected="a temperature, such as degC or K",
+        )
+
+
+def check_values(source: RunSource, problems: Problems) -> np.ndarray:
+    """Wet mask of a run after looking at every value, in blocks.
+
+    Adds a problem for NaN inside the sea, for levels without any value, for a
+    variable without any, and for numbers that can only be fill values.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (variable, nz, ny, nx)
+    """
+    count = np.zeros(source.shape, dtype=np.int64)
+    low = np.full(len(source.variables), np.inf)
+    high = -low
+    for _, values in source.blocks():
+        finite = np.isfinite(values)
+        count += finite.sum(axis=0)
+        masked = np.where(finite, values, np.nan)
+        axes = (0, 2, 3, 4)
+        with np.errstate(all="ignore"):
+            low = np.fmin(low, np.nanmin(masked, axis=axes, initial=np.inf))
+            high = np.fmax(high, np.nanmax(masked, axis=axes, initial=-np.inf))
+    wet = count == len(source)
+    for v, name in enumerate(source.variables):
+        _check_mask(name, count[v], wet[v], source, problems)
+        _check_plausible(name, source.units[v], low[v], high[v], problems)
+    return wet
+
+
+def _check_mask(
+    name: str, count: np.ndarray, wet: np.ndarray, source: RunSource, problems: Problems
+) -> None:
+    """NaN inside the sea, empty levels, an empty variable."""
+    partial = (count > 0) & ~wet
+    if not wet.any() and not partial.any():
+        problems.add(f"variable {name!r} holds no value at all", found="all NaN")
+        return
+    if partial.any():
+        depth, lat, lon = (c[0] for c in source.grid.coordinates(np.flatnonzero(partial)[:1]))
+        problems.add(
+            f"variable {name!r} has NaN inside the sea",
+            found=f"{int(partial.sum())} cells hold values at some times only, the first at "
+            f"depth {depth:g} m, latitude {lat:g}, longitude {lon:g}",
+            expected="the same land mask at all times",
+            todo="fill them, or mask these cells at all times: "
+            f"ds[{name!r}].where(ds[{name!r}].notnull().all('time'))",
+        )
+    empty = np.flatnonzero(~wet.any(axis=(1, 2)) & ~partial.any(axis=(1, 2)))
+    if empty.size:
+        depth = source.grid.coordinates(np.arange(wet.size))[0].reshape(wet.shape)[:, 0, 0]
+        levels = ", ".join(f"{depth[k]:g} m" for k in empty)
+        problems.add(
+            f"variable {name!r} has levels without any value",
+            found=levels,
+            todo="leave them out: "
+            f"ds.isel({source.layout.axes.depth}=...), {empty.size} of {wet.shape[0]} levels",
+        )
+
+
+def _check_plausible(name: str, unit: str, low: float, high: float, problems: Problems) -> None:
+    """Numbers that can only be fill values."""
+    for reference, bottom, top, words in _PLAUSIBLE:
+        if reference == "psu" and "psu" not in unit_tools.parse(unit).__format__("~").lower():
+            continue
+        if not unit_tools.same_dimension(unit, reference) or not np.isfinite([low, high]).all():
+            continue
+        ends = [unit_tools.convert(x, unit, reference) for x in (float(low), float(high))]
+        if ends[0] < bottom or ends[1] > top:
+            problems.add(
+                f"variable {name!r} holds values that are no {words} of the sea",
+                found=f"{low:g} to {high:g} {unit}",
+                todo="a fill value that is not declared? ds = ds.where(ds > ...); wrong units?",
+            )

@@ -1,0 +1,171 @@
+"""Sequences of the batch, and the long rollout that validates.
+
+A lane walks through the training years: its analysis is the background of the
+next cycle, also from one optimisation step to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xdeepda.bridge import Simulator, TruthReader
+from xdeepda.core.architecture import Architecture
+from xdeepda.core.cycle import cycle
+from xdeepda.core.state import Observed, State, climatological
+from xdeepda.training.settings import TrainingSettings
+
+
+@dataclass
+class Period:
+    """Positions in the run, start to stop."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Lanes:
+    """Positions and states of the sequences of a batch."""
+
+    def __init__(
+        self, reader: TruthReader, period: Period, settings: TrainingSettings, per_year: int
+    ) -> None:
+        self.reader, self.period, self.per_year = reader, period, per_year
+        self.count, self.length = settings.batch, settings.cycles
+        self.restart, self.flip = settings.restart, settings.flip_sign
+        self.position = np.full(self.count, period.stop, dtype=np.int64)
+        self.sign = np.ones(self.count, dtype=np.int64)
+        self.state: State | None = None
+
+    def prepare(self, rng: np.random.Generator) -> State:
+        """Restart lanes that are at their end, or by chance; return the states to start from."""
+        ended = self.position + self.length > self.period.stop
+        chance = rng.random(self.count) < self.restart
+        geometry = self.reader.tensors.geometry
+        if self.state is None:
+            self.state = climatological(geometry, self.count)
+            ended[:] = True
+        mean, variance = self.state.mean.clone(), self.state.variance.clone()
+        for lane in np.flatnonzero(ended | chance):
+            self._restart(int(lane), rng, mean, variance)
+        return State(mean, variance)
+
+    def _restart(self, lane: int, rng: np.random.Generator, mean: Tensor, variance: Tensor) -> None:
+        """Start a lane at a random cycle, from the state of a random other year."""
+        last = self.period.stop - self.length
+        # a single lane walks through the whole period, several are spread over it
+        first = (
+            self.period.start if self.count == 1 else int(rng.integers(self.period.start, last + 1))
+        )
+        phase = (first - self.period.start) % self.per_year
+        years = np.arange(self.period.start + phase, self.period.stop, self.per_year)
+        others = years[years != first]
+        other = int(rng.choice(others if others.size else years))
+        self.position[lane] = first
+        self.sign[lane] = rng.choice((-1, 1)) if self.flip else 1
+        mean[lane] = self.reader.read(other, other + 1)[0] * int(self.sign[lane])
+        # a state of another year is off by the variance of both
+        variance[lane] = 2 * self.reader.tensors.geometry.variance
+
+    def truths(self) -> Tensor:
+        """True states of the segment, shape (cycles, B, C, Y, X)."""
+        parts = [
+            self.reader.read(int(p), int(p) + self.length) * int(s)
+            for p, s in zip(self.position, self.sign, strict=True)
+        ]
+        return torch.stack(parts, dim=1)
+
+    def advance(self, state: State) -> None:
+        """Keep the states for the next step, without their gradients."""
+        self.state = State(*(part.detach() for part in state))
+        self.position = self.position + self.length
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {
+            "position": self.position.tolist(),
+            "sign": self.sign.tolist(),
+            "state": None if self.state is None else tuple(self.state),
+        }
+
+    def load_state_dict(self, kept: dict[str, Any]) -> None:
+        """Inverse of :meth:`state_dict`."""
+        self.position = np.array(kept["position"], dtype=np.int64)
+        self.sign = np.array(kept["sign"], dtype=np.int64)
+        self.state = None if kept["state"] is None else State(*kept["state"])
+
+
+@dataclass
+class Score:
+    """Scores of a rollout by channel: RMSE over the RMSE of climatology, and variances."""
+
+    analysis: np.ndarray
+    background: np.ndarray
+    analysis_ratio: np.ndarray  # mean squared error / mean predicted variance
+    background_ratio: np.ndarray
+
+    @property
+    def total(self) -> float:
+        """Mean over the channels of the analysis score."""
+        return float(self.analysis.mean())
+
+
+@torch.inference_mode()
+def rollout_score(
+    module: Architecture,
+    reader: TruthReader,
+    simulator: Simulator,
+    period: Period,
+    seed: int,
+    spinup: int,
+) -> Score:
+    """Score one long cycled run over a period, from a climatological start.
+
+    Parameters
+    ----------
+    module : Architecture
+    reader : TruthReader
+    simulator : Simulator
+    period : Period
+    seed : int
+        Of the observations; the same at every validation.
+    spinup : int
+        Cycles at the start that are not scored.
+    """
+    rng = np.random.default_rng(seed)
+    tensors = reader.tensors
+    sums = torch.zeros(5, tensors.shape[0], dtype=torch.float64)
+    truths = (reader.read(p, p + 1) for p in range(period.start, period.stop))
+
+    def observations() -> Iterator[Observed]:
+        for position in range(period.start, period.stop):
+            truth = reader.read(position, position + 1)
+            yield simulator(truth, np.array([position]), rng)
+
+    steps = cycle(module, climatological(tensors.geometry, 1), observations())
+    for number, (truth, (background, analysis)) in enumerate(zip(truths, steps, strict=True)):
+        if number < spinup:
+            continue
+        terms = (
+            (analysis.mean - truth) ** 2,
+            (background.mean - truth) ** 2,
+            truth**2,
+            analysis.variance,
+            background.variance,
+        )
+        sums += torch.stack([(t * module.weights).sum(dim=(0, 2, 3)) for t in terms]).cpu().double()
+    error, prior, climate, variance, prior_variance = sums.clamp_min(1e-30).numpy()
+    return Score(
+        np.sqrt(error / climate),
+        np.sqrt(prior / climate),
+        error / variance,
+        prior / prior_variance,
+    )

@@ -1,0 +1,335 @@
+"""The optimisation loop: schedule, losses, validation, checkpoints.
+
+Gradients go back through a few cycles of each lane.  Masks and errors of the
+observations are drawn anew at every visit.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xdeepda.bridge import Simulator, TruthReader
+from xdeepda.core.architecture import Architecture
+from xdeepda.core.cycle import cycle
+from xdeepda.core.discriminator import Discriminator3D
+from xdeepda.core.losses import discriminator_loss, gaussian_nll, generator_adversarial_loss
+from xdeepda.core.state import State
+from xdeepda.errors import DivergenceError, InputError
+from xdeepda.training.lanes import Lanes, Period, Score, rollout_score
+from xdeepda.training.settings import TrainingSettings
+
+
+class Trainer:
+    """The loop.
+
+    Parameters
+    ----------
+    module : Architecture
+        Trained in place.
+    reader : TruthReader
+    simulator : Simulator
+    training, validation : Period
+    settings : TrainingSettings
+    seed : int
+    budget : float, optional
+        Seconds within which the schedule ends.
+    checkpoint : path, optional
+        Written after each epoch.
+    fingerprint : str
+        Of model settings and data; a checkpoint of another one is not resumed.
+    """
+
+    def __init__(
+        self,
+        module: Architecture,
+        reader: TruthReader,
+        simulator: Simulator,
+        training: Period,
+        validation: Period,
+        settings: TrainingSettings,
+        *,
+        seed: int = 0,
+        budget: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        fingerprint: str = "",
+    ) -> None:
+        self.module, self.reader, self.simulator = module, reader, simulator
+        self.training, self.validation, self.settings = training, validation, settings
+        self.seed, self.budget, self.fingerprint = seed, budget, fingerprint
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        per_year = simulator.source.cycle.per_year
+        self.spinup = min(per_year, max(1, len(validation) // 4))
+        self.lanes = Lanes(reader, training, settings, per_year)
+        self.rng = np.random.default_rng(seed)
+        self.optimiser = torch.optim.AdamW(
+            module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.discriminator: Discriminator3D | None = None
+        if settings.adversarial > 0:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed + 1)
+                self.discriminator = Discriminator3D(module.variables).to(reader.tensors.device)
+            self.judge = torch.optim.Adam(
+                self.discriminator.parameters(), lr=settings.learning_rate
+            )
+        self.quirks: frozenset[str] = getattr(module, "quirks", frozenset())
+        self.average = {k: v.detach().clone() for k, v in module.state_dict().items()}
+        self.best: dict[str, Tensor] = {k: v.clone() for k, v in self.average.items()}
+        self.best_score: Score | None = None
+        self.records: dict[str, list[Any]] = {}
+        self.epoch, self.stale, self.elapsed, self.steps = 0, 0, 0.0, 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimisation steps that see as many cycles as the training period has."""
+        return max(1, len(self.training) // (self.settings.batch * self.settings.cycles))
+
+    def run(self, report: Callable[[dict[str, float]], None] = lambda _: None) -> None:
+        """Train until the epochs, the budget or the patience are used up.
+
+        A KeyboardInterrupt ends the training with a warning; the best weights are kept.
+        """
+        started = time.monotonic() - self.elapsed
+        try:
+            while not self._finished():
+                losses = self._epoch(started)
+                self.elapsed = time.monotonic() - started
+                self.epoch += 1
+                self._record(losses)
+                report({k: v[-1] for k, v in self.records.items() if np.ndim(v[-1]) == 0})
+                if self.checkpoint is not None:
+                    self.save_checkpoint()
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"training was interrupted in epoch {self.epoch + 1}; "
+                "the best model so far is kept",
+                stacklevel=3,
+            )
+        if self.best_score is None:
+            self._validate()
+
+    def _finished(self) -> bool:
+        """Whether to stop before another epoch."""
+        used_up = self.budget is not None and self.elapsed >= self.budget
+        return used_up or self.epoch >= self.settings.epochs or self.stale >= self.settings.patience
+
+    def _fraction(self, started: float) -> float:
+        """How much of the schedule is behind: of the epochs, or of the time if that is more."""
+        done = self.steps / (self.settings.epochs * self.steps_per_epoch)
+        if self.budget is None:
+            return min(done, 1.0)
+        # a little is set aside, for the validation at the end
+        spent = (time.monotonic() - started) / (0.97 * self.budget)
+        return min(max(done, spent), 1.0)
+
+    def _epoch(self, started: float) -> list[float]:
+        """Optimise once through the training years; return the losses."""
+        self.module.train()
+        losses = []
+        if self.settings.batch == 1:
+            # as published: each epoch begins with the state of a random other year
+            self.lanes.state = None
+        for _ in range(self.steps_per_epoch):
+            fraction = self._fraction(started)
+            if self.budget is not None and fraction >= 1.0:
+                break
+            warm = min(1.0, (self.steps + 1) / 20) if self.settings.averaging else 1.0
+            for group in self.optimiser.param_groups:
+                schedule = 0.5 * (1 + math.cos(math.pi * fraction))
+                group["lr"] = self.settings.learning_rate * warm * schedule
+            losses.append(self._step())
+            self.steps += 1
+        return losses
+
+    def _step(self) -> float:
+        """One optimisation step through the cycles of a segment."""
+        state = self.lanes.prepare(self.rng)
+        truths = self.lanes.truths()
+        observations = [
+            self.simulator(truth, self.lanes.position + n, self.rng)
+            for n, truth in enumerate(truths)
+        ]
+        loss: Tensor = torch.zeros(())
+        pairs = []
+        for truth, (background, analysis) in zip(
+            truths, cycle(self.module, state, observations), strict=True
+        ):
+            # the variance is learned for the errors as they are: it does not steer the cycle
+            loss = loss + self._loss(background, analysis, truth)
+            pairs.append((background.mean, analysis.mean, truth))
+            state = analysis
+        if self.discriminator is not None:
+            loss = loss + self._adversarial(pairs)
+        loss = loss / len(truths)
+        if not torch.isfinite(loss):
+            raise DivergenceError(
+                f"the training loss is not finite in epoch {self.epoch + 1}; "
+                "try a smaller learning_rate"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimiser.step()
+        self._update_average()
+        self.lanes.advance(state)
+        return float(loss.detach())
+
+    def _loss(self, background: State, analysis: State, truth: Tensor) -> Tensor:
+        """Misfit of the analysis to the truth, and of its variance to the misfit."""
+        weights = self.module.weights
+        square = (analysis.mean - truth) ** 2
+        if "unweighted_loss" in self.quirks:
+            return square.mean()
+        by_channel = (square * weights).sum(dim=(2, 3)).mean(dim=0)
+        loss = (
+            by_channel.mean() if self.settings.loss == "mse" else (by_channel + 1e-8).sqrt().mean()
+        )
+        if self.settings.variance_loss and self.module.predicts_variance:
+            floor = 1e-4 * self.module.clim_variance + (1 - self.module.wet)
+            likelihood = gaussian_nll(
+                analysis.mean.detach(), analysis.variance + floor, truth, weights
+            )
+            loss = loss + self.settings.variance_loss * likelihood
+        return loss
+
+    def _adversarial(self, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+        """Train the discriminator on the increments; return the generator's adversarial loss."""
+        assert self.discriminator is not None
+        background, analysis, truth = (torch.cat(part) for part in zip(*pairs, strict=True))
+        background = background.detach()
+        shape = (self.module.variables, -1)
+        real = (truth - background).unflatten(1, shape)
+        fake = (analysis - background).unflatten(1, shape)
+        judged = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        self.judge.zero_grad(set_to_none=True)
+        judged.backward()
+        self.judge.step()
+        sign = -1 if "sign_flip" in self.quirks else 1
+        verdict = generator_adversarial_loss(self.discriminator(sign * fake))
+        return self.settings.adversarial * len(pairs) * verdict
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Running average of the weights, quick at first."""
+        decay = min(self.settings.averaging, self.steps / (self.steps + 10))
+        for name, value in self.module.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+
+    def _record(self, losses: list[float]) -> None:
+        """Validate and note the scores of an epoch."""
+        due = self.epoch % self.settings.validate_every == 0 or self._finished()
+        score = self._validate() if due else None
+        missing = np.full(self.reader.tensors.shape[0], np.nan)
+        row = {
+            "training_loss": float(np.mean(losses)) if losses else math.nan,
+            "validation_score": score.total if score else math.nan,
+            "validation_background": float(score.background.mean()) if score else math.nan,
+            "validation_rmse": score.analysis if score else missing,
+            "validation_spread_skill": 1 / np.sqrt(score.analysis_ratio) if score else missing,
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "seconds": self.elapsed,
+        }
+        for name, value in row.items():
+            self.records.setdefault(name, []).append(value)
+
+    def _validate(self) -> Score:
+        """Score the averaged weights; keep them if they are the best."""
+        trained = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+        self.module.load_state_dict(self.average)
+        self.module.eval()
+        # a stream of its own, apart from that of the training by the second number
+        score = rollout_score(
+            self.module,
+            self.reader,
+            self.simulator,
+            self.validation,
+            int(np.random.SeedSequence((self.seed, 1)).generate_state(1)[0]),
+            self.spinup,
+        )
+        self.module.load_state_dict(trained)
+        if self.best_score is None or score.total < self.best_score.total:
+            self.best_score, self.stale = score, 0
+            self.best = {k: v.clone() for k, v in self.average.items()}
+        else:
+            self.stale += 1
+        return score
+
+    def use_best(self) -> None:
+        """Load the best weights into the module."""
+        self.module.load_state_dict(self.best)
+        self.module.eval()
+
+    def save_checkpoint(self) -> None:
+        """Write all that a resumed training needs, whole or not at all."""
+        assert self.checkpoint is not None
+        judge = None
+        if self.discriminator is not None:
+            judge = (self.discriminator.state_dict(), self.judge.state_dict())
+        kept = {
+            "fingerprint": self.fingerprint,
+            "module": self.module.state_dict(),
+            "average": self.average,
+            "best": self.best,
+            "best_score": None
+            if self.best_score is None
+            else {k: v.tolist() for k, v in asdict(self.best_score).items()},
+            "optimiser": self.optimiser.state_dict(),
+            "judge": judge,
+            "lanes": self.lanes.state_dict(),
+            "rng": repr(self.rng.bit_generator.state),
+            "records": {k: [np.asarray(v).tolist() for v in r] for k, r in self.records.items()},
+            "counters": [self.epoch, self.stale, self.elapsed, self.steps],
+        }
+        part = self.checkpoint.with_name(self.checkpoint.name + ".part")
+        torch.save(kept, part)
+        part.replace(self.checkpoint)
+
+    def load_checkpoint(self) -> None:
+        """Go on where a checkpoint ended.
+
+        Raises
+        ------
+        InputError
+            If the file is no checkpoint, or one of another training.
+        """
+        assert self.checkpoint is not None
+        try:
+            # weights_only: tensors and plain values, nothing is executed
+            kept = torch.load(self.checkpoint, weights_only=True)
+            fingerprint = kept["fingerprint"]
+        except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, TypeError) as error:
+            raise InputError(
+                f"{self.checkpoint} is no checkpoint ({type(error).__name__})"
+            ) from None
+        if fingerprint != self.fingerprint:
+            raise InputError(
+                f"{self.checkpoint} is of another training: data, architecture, settings or seed "
+                "differ; delete it, or give another checkpoint="
+            )
+        self.module.load_state_dict(kept["module"])
+        self.average, self.best = kept["average"], kept["best"]
+        if kept["best_score"] is not None:
+            self.best_score = Score(**{k: np.array(v) for k, v in kept["best_score"].items()})
+        self.optimiser.load_state_dict(kept["optimiser"])
+        if kept["judge"] is not None and self.discriminator is not None:
+            self.discriminator.load_state_dict(kept["judge"][0])
+            self.judge.load_state_dict(kept["judge"][1])
+        self.lanes.load_state_dict(kept["lanes"])
+        self.rng.bit_generator.state = ast.literal_eval(kept["rng"])
+        self.records = {
+            k: [np.array(v) if np.ndim(v) else v for v in r] for k, r in kept["records"].items()
+        }
+        self.epoch, self.stale, self.elapsed, self.steps = kept["counters"]

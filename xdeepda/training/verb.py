@@ -1,0 +1,277 @@
+"""The verb ``train``: from a labelled control run to a model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from xdeepda.architectures import ArchitectureSpec, architecture_spec
+from xdeepda.bridge import Simulator, Tensors, TruthReader, weights_of
+from xdeepda.climatology import harmonics_of
+from xdeepda.core.architecture import Architecture
+from xdeepda.core.registry import build
+from xdeepda.errors import InputError, MemoryForeseenError, Problems
+from xdeepda.model import Model
+from xdeepda.observations.operator import error_scales
+from xdeepda.options import available_memory, torch_threads
+from xdeepda.progress import progress_bar
+from xdeepda.provenance import hash_arrays, package_version
+from xdeepda.training.lanes import Period, Score
+from xdeepda.training.loop import Trainer
+from xdeepda.training.preparation import Prepared, describe, open_run
+from xdeepda.training.settings import (
+    TrainingSettings,
+    parse_budget,
+    settings_for,
+    training_bytes,
+)
+
+
+def train(
+    ds: Any,
+    network: Any,
+    *,
+    var: str | list[str] | None = None,
+    cycle: str = "pentad",
+    architecture: str | ArchitectureSpec = "default",
+    validation: float = 0.15,
+    epochs: int | None = None,
+    budget: str | float | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    climatology: int | str | None = None,
+    **settings: Any,
+) -> Model:
+    """Train a model on a control simulation.
+
+    No real observation enters: they are simulated from the run, through the
+    masks and errors of `network`, drawn anew at every visit of a cycle.
+
+    Parameters
+    ----------
+    ds : Dataset or DataArray
+        The control run: (time, depth, latitude, longitude) or fewer axes, any names
+        and order.  A dask-backed run is streamed.
+    network : Network
+        Where, when and how accurately is measured.
+    var : str or list of str, optional
+        Variables of the state; several are analysed together.
+    cycle : {"pentad", "month", "year"}
+        Interval of one analysis; finer samples are averaged to it.
+    architecture : str or ArchitectureSpec
+        "default", "increment", "deepda2024", or :func:`xdeepda.increment` /
+        :func:`xdeepda.deepda2024` with settings.
+    validation : float
+        Fraction of the years, the last ones, that is never trained on.
+    epochs : int, optional
+        Passes through the training years at most.
+    budget : str or float, optional
+        Wall-clock limit of the optimisation ("10min", "2h", or seconds), within which
+        the learning rate falls to zero.  Results then depend on the speed of the machine.
+    checkpoint : path, optional
+        File that is written after each epoch.
+    resume : bool
+        Go on from `checkpoint` if it exists; equals one uninterrupted run to the bit
+        (without `budget`).
+    device : str, optional
+        "cpu", "cuda", ...; see :func:`xdeepda.set_options`.
+    seed : int
+        Of weights, order, masks and errors.
+    progress : bool
+        Show a progress bar.
+    climatology : int or "means", optional
+        Harmonics of the climatology; default 4 (0 for yearly cycles).
+    **settings
+        Of the optimisation, see :class:`xdeepda.training.settings.TrainingSettings`:
+        batch, cycles, learning_rate, adversarial, patience, ...
+
+    Returns
+    -------
+    Model
+        The best by validation, with ``model.history``.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the input, before training starts.
+    MemoryForeseenError
+        If training would not fit into memory.
+
+    References
+    ----------
+    Ham, Joo, Kim & Lee (2024), Nature Machine Intelligence,
+    doi:10.1038/s42256-024-00867-x.
+
+    Examples
+    --------
+    >>> control = xdeepda.datasets.idealised_ocean(years=30)  # doctest: +SKIP
+    >>> network = xdeepda.Network.simulated(control, "argo")  # doctest: +SKIP
+    >>> model = xdeepda.train(control, network, var="thetao", cycle="month")  # doctest: +SKIP
+    """
+    problems = Problems("train")
+    source, split = open_run(ds, var, cycle, validation, problems)
+    spec, chosen, seconds = _check_arguments(
+        architecture, network, epochs, budget, checkpoint, resume, settings, problems
+    )
+    if source is None or spec is None or chosen is None:
+        problems.raise_if_any()
+    assert source is not None
+    assert spec is not None
+    assert chosen is not None
+    _check_climatology(climatology, source, problems)
+    with torch_threads():
+        prepared = describe(source, split, climatology, problems)
+        tensors = Tensors(
+            source.grid, prepared.wet, prepared.statistics, prepared.climatology, device
+        )
+        check_memory(tensors.shape, spec, chosen, source.is_lazy, len(source))
+        module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
+        bound = network.on(
+            source.grid, source.cycle, source.calendar, source.variables, prepared.wet
+        )
+        trainer = Trainer(
+            module,
+            TruthReader(source, tensors),
+            Simulator(tensors, bound, source, error_scales(source, network)),
+            Period(0, split),
+            Period(split, len(source)),
+            chosen,
+            seed=seed,
+            budget=seconds,
+            checkpoint=checkpoint,
+            fingerprint=_fingerprint(prepared, spec, chosen, network, seed),
+        )
+        if resume and os.path.exists(checkpoint or ""):
+            trainer.load_checkpoint()
+        _run(trainer, progress)
+        trainer.use_best()
+    return _finish(prepared, spec, module, trainer, network, seed)
+
+
+def _check_arguments(
+    architecture: Any,
+    network: Any,
+    epochs: Any,
+    budget: Any,
+    checkpoint: Any,
+    resume: bool,
+    settings: dict[str, Any],
+    problems: Problems,
+) -> tuple[ArchitectureSpec | None, TrainingSettings | None, float | None]:
+    """Check what is not data; all problems are collected."""
+    spec = chosen = seconds = None
+    given = dict(settings) if epochs is None else {**settings, "epochs": epochs}
+    try:
+        spec = architecture_spec(architecture)
+        chosen = settings_for(spec.name, given)
+    except InputError as error:
+        problems.absorb(error)
+    try:
+        seconds = parse_budget(budget)
+    except InputError as error:
+        problems.absorb(error)
+    if not hasattr(network, "on"):
+        problems.add(
+            "network is no Network",
+            found=type(network).__name__,
+            expected="xdeepda.Network.simulated(control, 'argo'), or obs.deepda.network(like=...)",
+        )
+    if resume and checkpoint is None:
+        problems.add("resume=True needs checkpoint=", todo="name the file to go on from")
+    return spec, chosen, seconds
+
+
+def _check_climatology(climatology: Any, source: Any, problems: Problems) -> None:
+    """Refuse an impossible number of harmonics early."""
+    try:
+        harmonics_of(climatology, source.cycle)
+    except InputError as error:
+        problems.absorb(error)
+
+
+def check_memory(
+    shape: tuple[int, int, int],
+    spec: ArchitectureSpec,
+    settings: TrainingSettings,
+    lazy: bool,
+    cycles: int,
+) -> None:
+    """Refuse a training that would not fit.
+
+    Raises
+    ------
+    MemoryForeseenError
+        With the batch that would fit.
+    """
+    needed = training_bytes(shape, spec, settings)
+    free = available_memory()
+    if free is None or needed < 0.9 * free:
+        return
+    fits = int(settings.batch * 0.9 * free / needed)
+    problems = Problems("train", MemoryForeseenError)
+    problems.add(
+        "training would not fit into memory",
+        found=f"about {needed / 2**30:.3g} GiB a step, {free / 2**30:.3g} GiB free",
+        todo=f"batch={fits}" if fits else "cycles=1, batch=1, a smaller width, or a coarser grid",
+    )
+    problems.raise_if_any()
+
+
+def _fingerprint(
+    prepared: Prepared, spec: ArchitectureSpec, settings: TrainingSettings, network: Any, seed: int
+) -> str:
+    """What a checkpoint must agree with to be resumed."""
+    arrays = {**prepared.statistics.arrays(), "climatology": prepared.climatology.coefficients}
+    # epochs may grow: a training can be continued for longer
+    chosen = {k: v for k, v in asdict(settings).items() if k != "patience"}
+    text = f"{spec} {chosen} {network!r} {seed} {prepared.split} {prepared.source.cycles[-1]}"
+    return hash_arrays(arrays, text)
+
+
+def _run(trainer: Trainer, progress: bool) -> None:
+    """Run with a progress bar over the epochs."""
+    with progress_bar(trainer.settings.epochs, "train", progress, "epoch") as bar:
+        bar.update(trainer.epoch)
+
+        def report(row: dict[str, float]) -> None:
+            bar.update(1)
+            bar.set_postfix(
+                loss=f"{row['training_loss']:.3f}", score=f"{row['validation_score']:.3f}"
+            )
+
+        trainer.run(report)
+
+
+def _finish(
+    prepared: Prepared,
+    spec: ArchitectureSpec,
+    module: Architecture,
+    trainer: Trainer,
+    network: Any,
+    seed: int,
+) -> Model:
+    """Model with weights, calibration, provenance and history."""
+    score = trainer.best_score
+    assert score is not None
+    provenance = {
+        "seed": seed,
+        "network": repr(network),
+        "settings": asdict(trainer.settings),
+        "epochs": trainer.epoch,
+        "steps": trainer.steps,
+        "xdeepda_version": package_version(),
+        "validation_score": score.total,
+    }
+    records = {k: np.array(v, dtype=np.float64) for k, v in trainer.records.items()}
+    return prepared.model(spec, weights_of(module), calibration_of(score), provenance, records)
+
+
+def calibration_of(score: Score) -> dict[str, np.ndarray]:
+    """Factors that make the predicted variance of each channel the error of validation."""
+    return {"analysis": score.analysis_ratio, "background": score.background_ratio}

@@ -1,0 +1,175 @@
+"""Units at the door: pint at the border, plain floats inside.
+
+No :class:`pint.Quantity` passes this file.  The registry is the one that
+cf_xarray defines (CF spellings, ``psu``, ``degrees_north``); it is imported on
+first use, because its import replaces pint's application registry.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import xarray as xr
+
+from xdeepda.errors import InputError
+
+Labelled = TypeVar("Labelled", bound=xr.Dataset | xr.DataArray)
+
+#: Spellings of the field that pint does not know, or takes for something else.
+_SPELLINGS = {
+    "degree_c": "degC",
+    "degrees_c": "degC",
+    "degrees_celsius": "degC",
+    "deg c": "degC",
+    "deg_c": "degC",
+    "degree c": "degC",
+    "degrees c": "degC",
+    "degree celsius": "degC",
+    "degrees celsius": "degC",
+    # practical salinity has no unit; these numbers are all "35 in the open ocean"
+    "1e-3": "psu",
+    "1.e-3": "psu",
+    "0.001": "psu",
+    "pss-78": "psu",
+    "pss78": "psu",
+    "pss": "psu",
+}
+
+
+@lru_cache(maxsize=1)
+def registry() -> Any:
+    """Return the pint registry in use: cf_xarray's."""
+    # cf_xarray redefines units of pint's, and pint warns of each; nobody can act on that
+    log = logging.getLogger("pint.util")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        import cf_xarray.units  # noqa: F401  (defines and installs the registry)
+        import pint
+    finally:
+        log.setLevel(level)
+    return pint.get_application_registry()
+
+
+@lru_cache(maxsize=256)
+def parse(unit: str) -> Any:
+    """Parse a unit as the field spells it.
+
+    Raises
+    ------
+    InputError
+        If it is no unit.
+    """
+    text = unit.strip()
+    try:
+        return registry().Unit(_SPELLINGS.get(text.lower(), text))
+    except Exception as error:  # pint raises a zoo of errors on strings that are no units
+        raise InputError(f"unit {unit!r} is not understood ({type(error).__name__})") from None
+
+
+def is_quantified(da: xr.DataArray) -> bool:
+    """Whether a DataArray carries pint units in its data (without importing pint)."""
+    data = da.variable._data
+    return hasattr(data, "magnitude") and hasattr(data, "units")
+
+
+def unit_of(da: xr.DataArray) -> str | None:
+    """Unit of a DataArray: of its Quantity, else its attribute, else None."""
+    if is_quantified(da):
+        quantity: Any = da.variable._data
+        return f"{quantity.units:~}"
+    unit = da.attrs.get("units")
+    return str(unit) if unit is not None and str(unit).strip() else None
+
+
+def dequantify(obj: Labelled) -> Labelled:
+    """Strip pint from an object; the unit goes into the attribute ``units``.
+
+    Returns the same object where nothing is quantified, else a new one.
+    """
+    if isinstance(obj, xr.Dataset):
+        changed = {name: dequantify(da) for name, da in obj.data_vars.items() if is_quantified(da)}
+        return cast(Labelled, obj.assign(changed)) if changed else obj
+    if not is_quantified(obj):
+        return obj
+    unit = unit_of(obj)
+    quantity: Any = obj.variable._data
+    plain = obj.copy(data=quantity.magnitude)
+    plain.attrs = {**obj.attrs, "units": unit}
+    return plain
+
+
+def requantify(da: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+    """Attach the unit attribute of `da` as a Quantity of the registry that `like` uses."""
+    if not is_quantified(like):
+        return da
+    quantity: Any = type(like.variable._data)
+    attrs = {name: value for name, value in da.attrs.items() if name != "units"}
+    out = da.copy(data=quantity(da.data, da.attrs["units"]))
+    out.attrs = attrs
+    return out
+
+
+def same_dimension(unit: str, other: str) -> bool:
+    """Whether one unit can be converted to the other."""
+    return bool(parse(unit).dimensionality == parse(other).dimensionality)
+
+
+@lru_cache(maxsize=256)
+def conversion(unit: str, target: str) -> tuple[float, float]:
+    """Slope and offset that take values in `unit` to `target`.
+
+    Raises
+    ------
+    InputError
+        If the dimensions differ; both are named.
+
+    Examples
+    --------
+    >>> slope, offset = conversion("K", "degC")
+    >>> round(slope * 300 + offset, 2)
+    26.85
+    """
+    a, b = parse(unit), parse(target)
+    if a == b:
+        return 1.0, 0.0
+    if a.dimensionality != b.dimensionality:
+        raise InputError(
+            f"unit {unit!r} ({a.dimensionality}) cannot be converted to "
+            f"{target!r} ({b.dimensionality})"
+        )
+    quantity = registry().Quantity
+    # two points define the line; offset units (degC) have no factor of their own
+    zero, one = (float(quantity(x, a).to(b).magnitude) for x in (0.0, 100.0))
+    return (one - zero) / 100.0, zero
+
+
+def convert(values: Any, unit: str, target: str) -> Any:
+    """Convert absolute values (temperatures, depths); no copy where nothing changes."""
+    slope, offset = conversion(unit, target)
+    return values if (slope, offset) == (1.0, 0.0) else values * slope + offset
+
+
+def convert_difference(values: Any, unit: str, target: str) -> Any:
+    """Convert differences and standard deviations: the offset does not enter."""
+    if unit.startswith("delta_"):
+        unit = unit.removeprefix("delta_")
+    slope, _ = conversion(unit, target)
+    return values if slope == 1.0 else values * np.abs(slope)
+
+
+def difference_unit(unit: str) -> str:
+    """Unit of differences and standard deviations of values in `unit`.
+
+    Examples
+    --------
+    >>> difference_unit("degC"), difference_unit("psu")
+    ('K', 'psu')
+    """
+    slope, offset = conversion(unit, "K") if same_dimension(unit, "K") else (None, 0.0)
+    if offset == 0.0:
+        return unit
+    return "K" if slope == 1.0 else f"delta_{unit}"
