@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
-NAMES = ("osse", "tao")
+NAMES = ("osse", "speed", "tao")
 
 
 def main(arguments: list[str]) -> int:

@@ -224,6 +224,9 @@ def _year_length(year: np.ndarray, calendar: str) -> np.ndarray:
     if calendar == "julian":
         return np.where(julian, 366, 365)
     leap = julian & ((year % 100 != 0) | (year % 400 == 0))
+    if calendar == "gregorian":
+        # the mixed calendar of CF: Julian before the reform of 1582
+        leap = np.where(year < 1582, julian, leap)
     return np.where(leap, 366, 365)
 
 

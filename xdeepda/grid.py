@@ -139,29 +139,17 @@ def find_axes(obj: xr.DataArray | xr.Dataset, problems: Problems | None = None) 
     found: dict[str, str] = {}
     guesses = []
     for dim in map(str, dims):
-        coord = obj.coords.get(dim)
-        axis = _axis_by_attributes(coord) if coord is not None else None
-        if axis is None:
-            axis = _axis_by_name(dim)
-            if axis is None:
-                _refuse_curvilinear(obj, dim)
-                own.add(
-                    f"dimension {dim!r} is not understood",
-                    found="no CF attribute and no known name"
-                    if coord is not None
-                    else "no coordinate",
-                    expected="time, depth, latitude, longitude or member",
-                    todo=f"ds[{dim!r}].attrs.update(axis='Z') (or T, Y, X), or .isel({dim}=0)",
-                )
-                continue
-            if coord is None and axis != "member":
-                _refuse_curvilinear(obj, dim)
-                own.add(
-                    f"dimension {dim!r} has no coordinate",
-                    expected=f"values of {axis}",
-                    todo=f"ds = ds.assign_coords({dim}=...)",
-                )
-                continue
+        # not .get: it makes up 0, 1, 2, ... where there is no coordinate
+        coord = obj.coords[dim] if dim in obj.coords else None  # noqa: SIM401
+        by_attributes = _axis_by_attributes(coord) if coord is not None else None
+        axis = by_attributes or _axis_by_name(dim)
+        if axis in (None, "lat", "lon") and not _is_geographic(coord):
+            # the numbers of the cells of a curvilinear grid are called x, y, i, j, too
+            _refuse_curvilinear(obj, dim)
+        if axis is None or (coord is None and axis != "member"):
+            _tell_missing(dim, axis, coord is not None, own)
+            continue
+        if by_attributes is None:
             guesses.append(f"{axis} is {dim!r}, guessed by its name")
         if axis in found:
             own.add(
@@ -174,6 +162,31 @@ def find_axes(obj: xr.DataArray | xr.Dataset, problems: Problems | None = None) 
     if problems is None:
         own.raise_if_any()
     return Axes(**found, guesses=tuple(guesses))
+
+
+def _is_geographic(coord: xr.DataArray | None) -> bool:
+    """Whether a coordinate says itself that it holds latitudes or longitudes."""
+    if coord is None:
+        return False
+    named = coord.attrs.get("standard_name") in ("latitude", "longitude")
+    return named or str(coord.attrs.get("units", "")).lower() in _LAT_UNITS | _LON_UNITS
+
+
+def _tell_missing(dim: str, axis: str | None, has_coord: bool, problems: Problems) -> None:
+    """Say that a dimension is no axis, or has no coordinate."""
+    if axis is None:
+        problems.add(
+            f"dimension {dim!r} is not understood",
+            found="no CF attribute and no known name" if has_coord else "no coordinate",
+            expected="time, depth, latitude, longitude or member",
+            todo=f"ds[{dim!r}].attrs.update(axis='Z') (or T, Y, X), or .isel({dim}=0)",
+        )
+        return
+    problems.add(
+        f"dimension {dim!r} has no coordinate",
+        expected=f"values of {axis}",
+        todo=f"ds = ds.assign_coords({dim}=...)",
+    )
 
 
 def _field_dims(ds: xr.Dataset) -> tuple[str, ...]:

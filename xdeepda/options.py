@@ -40,10 +40,13 @@ class set_options:
         if unknown:
             raise InputError(f"unknown options {unknown}; known: {', '.join(_OPTIONS)}")
         threads = options.get("threads")
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
+        whole = isinstance(threads, int) and not isinstance(threads, bool)
+        if threads is not None and not (whole and threads >= 1):
             raise InputError(f"threads={threads!r}: a positive integer, or None")
         if not isinstance(options.get("progress", True), bool):
             raise InputError(f"progress={options['progress']!r}: True or False")
+        if not isinstance(options.get("device"), (str, type(None))):
+            raise InputError(f"device={options['device']!r}: a name such as 'cpu', or None")
         self._before = dict(_OPTIONS)
         _OPTIONS.update(options)
 

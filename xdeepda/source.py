@@ -49,6 +49,13 @@ def select_fields(
             problems.add(
                 "a DataArray is one variable", found=f"var={wanted}", todo="give a Dataset"
             )
+        elif plain.name is not None and wanted != [name]:
+            problems.add(
+                "the DataArray is another variable",
+                found=f"{name!r}",
+                expected=f"{wanted[0]!r}",
+                todo=f"da.rename({wanted[0]!r}), if it is the same quantity",
+            )
         return {wanted[0]: plain}
     candidates = [str(n) for n, da in plain.data_vars.items() if _is_field(da, plain)]
     if var is None:
@@ -209,6 +216,12 @@ class RunSource:
         self.cycles, first = np.unique(index, return_index=True)
         self._offsets = np.append(first, index.size)
         self._check_gaps(problems)
+        if self.layout.axes.member is not None and len(self) > 1:
+            problems.add(
+                "members and times in one input",
+                found=f"dimensions {self.layout.axes.member!r} and {name!r}",
+                todo=f"take one member, .isel({self.layout.axes.member}=0), or one time",
+            )
 
     def _check_gaps(self, problems: Problems) -> None:
         """A run is a sequence without gaps."""

@@ -155,10 +155,13 @@ def convert(values: Any, unit: str, target: str) -> Any:
 
 def convert_difference(values: Any, unit: str, target: str) -> Any:
     """Convert differences and standard deviations: the offset does not enter."""
-    if unit.startswith("delta_"):
-        unit = unit.removeprefix("delta_")
-    slope, _ = conversion(unit, target)
+    slope, _ = conversion(_without_delta(unit), _without_delta(target))
     return values if slope == 1.0 else values * np.abs(slope)
+
+
+def _without_delta(unit: str) -> str:
+    """Unit of the absolute values that a unit of differences belongs to."""
+    return unit.removeprefix("delta_").removeprefix("Δ")
 
 
 def difference_unit(unit: str) -> str:

@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import DEPTH, LAT, LON, make_field
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from observation_fields import DEPTH, LAT, LON, make_field
 
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError
 from xdeepda.grid import Grid
 from xdeepda.observations import as_table, bin_points, default_error, superob
 from xdeepda.observations.superob import FATES, cycle_numbers
-from xdeepda.observations.target import target_of
 
 GLOBAL = Grid(DEPTH, LAT, LON, cyclic=True)
 REGION = Grid(DEPTH, np.arange(-10.0, 11.0, 5.0), np.arange(340.0, 381.0, 10.0))
@@ -302,9 +301,7 @@ def test_in_situ_becomes_potential_temperature(table_of):
 
 
 def test_two_variables(field, table_of):
-    both = xr.Dataset(
-        {"thetao": field, "so": (field.dims, field.values + 25, {"units": "psu"})}
-    )
+    both = xr.Dataset({"thetao": field, "so": (field.dims, field.values + 25, {"units": "psu"})})
     table = random_points(table_of)
     table["salt"] = ("obs", np.full(1000, 35.0), {"units": "1e-3",
                      "standard_name": "sea_water_practical_salinity"})  # fmt: skip

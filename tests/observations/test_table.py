@@ -90,7 +90,11 @@ def test_cf_attributes_before_names():
             "initial": ("row", [7.0, 8.0]),
         },
         coords={
-            "when": ("row", pd.to_datetime(["2001-01-01", "2001-01-02"]), {"standard_name": "time"}),
+            "when": (
+                "row",
+                pd.to_datetime(["2001-01-01", "2001-01-02"]),
+                {"standard_name": "time"},
+            ),
             "z": ("row", [-5.0, -6.0], {"standard_name": "height", "units": "m"}),
             "yy": ("row", [1.0, 2.0], {"units": "degrees_north"}),
             "xx": ("row", [3.0, 4.0], {"standard_name": "longitude"}),

@@ -27,6 +27,13 @@ from xdeepda.observations.quantities import error_unit
 CORRELATED = 0.25
 
 
+_AXIS_ATTRS = {
+    "depth": {"standard_name": "depth", "units": "m", "positive": "down", "axis": "Z"},
+    "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+}
+
+
 @dataclass(frozen=True)
 class Combined:
     """Result of :func:`combine`, one entry per key, sorted by key.
@@ -219,8 +226,8 @@ class Cells:
             If the dense fields would not fit into memory.
         """
         first, last = period or (int(self.cycle[0]), int(self.cycle[-1]))
-        times, bounds = _time_axis(Cycle(self.cycle_name), first, last, calendar)
         self._check_memory(last - first + 1, np.dtype(dtype).itemsize)
+        times, bounds = _time_axis(Cycle(self.cycle_name), first, last, calendar)
         start, stop = np.searchsorted(self.cycle, [first, last + 1])
         rows = slice(int(start), int(stop))
         data: dict[str, Any] = {}
@@ -236,6 +243,10 @@ class Cells:
         out = xr.Dataset(data)
         out[f"{name}_bnds"] = ((name, "bnds"), bounds)
         out[name].attrs = {"standard_name": "time", "axis": "T", "bounds": f"{name}_bnds"}
+        # one encoding for both, as CF asks
+        year = first // Cycle(self.cycle_name).per_year
+        for axis in (name, f"{name}_bnds"):
+            out[axis].encoding = {"units": f"seconds since {year:04d}-01-01", "dtype": "float64"}
         out.attrs = {"Conventions": "CF-1.11", "cycle": self.cycle_name}
         return out
 
@@ -248,7 +259,7 @@ class Cells:
         at = (self.cycle[rows][mine] - first) * size + self.cell[rows][mine] % size
         dims = ("time", *self.grid.dims)
         shape = [last - first + 1] + [getattr(self.grid, n).size for n in self.grid.dims]
-        coords = {n: getattr(self.grid, n) for n in self.grid.dims}
+        coords = {n: (n, getattr(self.grid, n), dict(_AXIS_ATTRS[n])) for n in self.grid.dims}
         fields = {}
         for suffix, column, empty, kind in (
             ("", self.value, np.nan, dtype),

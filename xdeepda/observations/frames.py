@@ -130,7 +130,8 @@ def _frame_long(
 
 def _unify_units(rows: Rows, position: int, per_row: np.ndarray, problems: Problems) -> None:
     """One unit for a variable whose rows say theirs."""
-    assert rows.value is not None and rows.code is not None
+    assert rows.value is not None
+    assert rows.code is not None
     mine = rows.code == position
     codes, found = encode(per_row[mine])
     known = [unit for unit in found if unit.lower() not in ("", "nan", "none", "<na>")]

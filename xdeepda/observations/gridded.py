@@ -20,7 +20,6 @@ from xdeepda.grid import Grid, Layout, layout_of
 from xdeepda.observations.cells import CORRELATED, Cells, combine
 from xdeepda.observations.quantities import (
     CANONICAL_UNIT,
-    STANDARD_NAMES,
     default_error,
     kind_of,
 )
@@ -91,7 +90,7 @@ def from_gridded(
     plain = unit_tools.dequantify(obs)
     if isinstance(plain, xr.DataArray):
         plain = plain.to_dataset(name=str(plain.name) if plain.name is not None else "value")
-    sources = _sources(plain, target, cycle, var, problems)  # type: ignore[arg-type]
+    sources = _sources(plain, target, cycle, var, problems)
     problems.raise_if_any()
     positions = sorted({s.position for s in sources})
     chosen = target.subset(positions)
@@ -125,7 +124,7 @@ def _sources(
     names = _names(ds, var, problems)
     units = [unit_tools.unit_of(ds[n]) or "" for n in names]
     standard = [str(ds[n].attrs.get("standard_name", "")) for n in names]
-    found = match(names, standard, units, target)
+    found = match(names, standard, target)
     if names and all(position < 0 for position in found):
         problems.add(
             "the gridded observations hold no variable of the model",
@@ -162,12 +161,7 @@ def _names(ds: xr.Dataset, var: str | Sequence[str] | None, problems: Problems) 
         and np.issubdtype(da.dtype, np.floating)
         and not str(n).endswith(("_error", "_count", "_bnds", "_bounds"))
     ]
-    known = [
-        n
-        for n in fields
-        if ds[n].attrs.get("standard_name") in STANDARD_NAMES
-        or kind_of(n, "", unit_tools.unit_of(ds[n]))
-    ]
+    known = [n for n in fields if kind_of(n, str(ds[n].attrs.get("standard_name", "")))]
     return known or fields
 
 

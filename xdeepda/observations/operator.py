@@ -17,7 +17,7 @@ from xdeepda import units as unit_tools
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, Problems
 from xdeepda.observations.cells import Cells
-from xdeepda.observations.network import BoundNetwork, Network
+from xdeepda.observations.network import BoundNetwork
 from xdeepda.observations.network import network as network_of
 from xdeepda.observations.quantities import CANONICAL_UNIT, kind_of
 from xdeepda.source import RunSource
@@ -64,6 +64,7 @@ def observe(
     Examples
     --------
     >>> import pandas as pd
+    >>> from xdeepda.observations import Network
     >>> truth = xr.DataArray(np.full((3, 20, 40), 10.0), dims=("time", "lat", "lon"),
     ...     coords={"time": pd.date_range("2001-01-15", periods=3, freq="30D"),
     ...             "lat": np.arange(-38.0, 42, 4), "lon": np.arange(0.0, 160, 4)},
@@ -93,7 +94,7 @@ def observe(
     standard = {n: str(_field(truth, n).attrs.get("standard_name", "")) for n in source.variables}
     out = cells.to_dataset(
         source.calendar,
-        layout=source.layout,
+        layout=source.layouts,
         period=(int(source.cycles[0]), int(source.cycles[-1])),
         standard_names=standard,
         dtype=np.float32,
@@ -150,5 +151,5 @@ def draw_truth(source: RunSource, bound: BoundNetwork, scales: np.ndarray, seed:
     number, cell, value, error, count = (np.concatenate(c) for c in zip(*parts, strict=True))
     return Cells(
         number, cell, value, error, count.astype(np.int32), source.variables, source.units,
-        source.grid, source.cycle.name,  # type: ignore[union-attr]
+        source.grid, source.cycle.name,
     )  # fmt: skip

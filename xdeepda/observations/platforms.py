@@ -211,7 +211,7 @@ def route_points(platform: Platform, seed: int, per_report: int) -> tuple[np.nda
     rng = np.random.default_rng(np.random.SeedSequence([seed, *name]))
     lat, lon = platform.start_positions(rng, platform.routes)
     heading = np.pi * rng.random(platform.routes)
-    points = int(round(platform.duration / platform.interval * per_report))
+    points = round(platform.duration / platform.interval * per_report)
     along = ((np.arange(points) + 0.5) / points - 0.5) * platform.duration * platform.speed
     angle = along[None, :] / EARTH_RADIUS_KM
     middle, heading = np.deg2rad(lat)[:, None], heading[:, None]

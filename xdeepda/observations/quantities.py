@@ -39,10 +39,10 @@ STANDARD_NAMES = {
 #: Exact names (lower case) that are in use for the two quantities.
 _NAMES = {
     TEMPERATURE: {
-        *("temperature", "temp", "t", "thetao", "theta", "potemp", "ptemp", "votemper", "tos"),
-        *("sst", "pottmp", "bigthetao", "water_temp", "to"),
+        *("temperature", "temp", "thetao", "theta", "potemp", "ptemp", "votemper", "tos"),
+        *("sst", "pottmp", "bigthetao", "water_temp"),
     },
-    SALINITY: {"salinity", "salt", "s", "so", "psal", "sal", "vosaline", "sos", "sss"},
+    SALINITY: {"salinity", "salt", "so", "psal", "sal", "vosaline", "sos", "sss"},
 }
 
 #: Depth (m) and standard deviation (K, psu) of the error of a single observation.
@@ -77,6 +77,8 @@ def kind_of(name: str, standard_name: str = "", unit: str | None = None) -> str 
     """
     if standard_name in STANDARD_NAMES:
         return STANDARD_NAMES[standard_name]
+    if standard_name:  # something else, whatever its name: the temperature of the air
+        return None
     if name.lower() in STANDARD_NAMES:
         return STANDARD_NAMES[name.lower()]
     for kind, names in _NAMES.items():

@@ -106,7 +106,7 @@ def _from_table(obs: Any, target: Target, cycle: Cycle | None) -> dict[str, np.n
     """Columns of point observations."""
     table = as_table(obs)
     codes, names, units, standard_names = variables_of(table)
-    found = np.array(match(names, standard_names, units, target))
+    found = np.array(match(names, standard_names, target))
     used = np.flatnonzero(np.isfinite(table["value"].values) & (found[codes] >= 0))
     if used.size < codes.size:
         logger.warning(
@@ -184,12 +184,15 @@ def _as_fields(obs: xr.Dataset | xr.DataArray, target: Target) -> xr.Dataset:
         plain = plain.to_dataset(name=str(plain.name) if plain.name is not None else alone)
     out = plain.copy()
     for name, da in plain.data_vars.items():
-        if da.dtype == bool:
-            out[name] = xr.where(da, 1.0, np.nan)
-        if out[name].dtype.kind == "f" and unit_tools.unit_of(da) is None:
-            alike = match([str(name)], [str(da.attrs.get("standard_name", ""))], [""], target)[0]
-            if alike >= 0:
-                out[name].attrs = {**da.attrs, "units": target.units[alike]}
+        attrs = da.attrs
+        if da.dtype == bool:  # a comparison keeps attributes that are no longer true
+            da, attrs = da.astype(float).where(da), {}
+        if da.dtype.kind != "f" or "units" in attrs:
+            continue
+        found = match([str(name)], [str(attrs.get("standard_name", ""))], target)[0]
+        unit = {"units": target.units[found]} if found >= 0 else {}
+        out[name] = da.variable.copy(deep=False)
+        out[name].attrs = {**attrs, **unit}
     return out
 
 

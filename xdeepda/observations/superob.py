@@ -300,8 +300,8 @@ def bin_points(
 
 def _rows_to_variables(table: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the rows, and the model's variable for each code (-1: none)."""
-    codes, names, units, standard_names = variables_of(table)
-    return codes, np.array(match(names, standard_names, units, target), dtype=np.int64)
+    codes, names, _, standard_names = variables_of(table)
+    return codes, np.array(match(names, standard_names, target), dtype=np.int64)
 
 
 class Positions(NamedTuple):

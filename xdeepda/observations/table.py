@@ -125,7 +125,8 @@ def _rows_of(obs: Any, var: Var, units: Units, problems: Problems) -> Rows:
 
 def _check(rows: Rows, problems: Problems) -> None:
     """All that can be wrong with the numbers of complete columns."""
-    assert rows.value is not None and rows.code is not None
+    assert rows.value is not None
+    assert rows.code is not None
     _check_units(rows, problems)
     used = np.isfinite(rows.value)
     if rows.value.size == 0:
@@ -248,7 +249,8 @@ def _check_units(rows: Rows, problems: Problems) -> None:
 
 def _build(rows: Rows, attrs: dict[str, Any]) -> xr.Dataset:
     """Dataset of checked columns."""
-    assert rows.value is not None and rows.code is not None
+    assert rows.value is not None
+    assert rows.code is not None
     size = rows.value.size
     error = np.full(size, np.nan) if rows.error is None else rows.error
     depth = np.full(size, np.nan) if rows.depth is None else rows.depth

@@ -167,13 +167,12 @@ def _wet(da: xr.DataArray, layout: Layout) -> np.ndarray:
     return np.asarray(found.values).reshape(layout.grid.shape)
 
 
-def match(
-    names: Sequence[str], standard_names: Sequence[str], units: Sequence[str], target: Target
-) -> list[int]:
+def match(names: Sequence[str], standard_names: Sequence[str], target: Target) -> list[int]:
     """Variable of the model that each variable of the observations measures.
 
     By the same name, else the same standard name, else the same kind of quantity
     if the model has one such variable only; said in the log where names differ.
+    Units decide nothing: air has a temperature, too.
 
     Returns
     -------
@@ -182,8 +181,8 @@ def match(
     """
     kinds = list(target.kinds().values())
     result = []
-    for name, standard, unit in zip(names, standard_names, units, strict=True):
-        kind = kind_of(name, standard, unit)
+    for name, standard in zip(names, standard_names, strict=True):
+        kind = kind_of(name, standard)
         hits = [v for v, own in enumerate(target.variables) if own == name]
         hits = hits or [
             v for v, own in enumerate(target.standard_names) if standard and own == standard

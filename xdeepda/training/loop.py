@@ -91,6 +91,16 @@ class Trainer:
         self.best_score: Score | None = None
         self.records: dict[str, list[Any]] = {}
         self.epoch, self.stale, self.elapsed, self.steps = 0, 0, 0.0, 0
+        self.level_weights = self._level_weights()
+
+    def _level_weights(self) -> Tensor:
+        """Weights of the channels in the loss, of mean 1, shape (C,)."""
+        channels = self.reader.tensors.shape[0]
+        weights = np.ones(channels)
+        if self.settings.level_weights == "thickness":
+            thickness = self.simulator.source.grid.thickness
+            weights = np.tile(thickness / thickness.mean(), channels // thickness.size)
+        return torch.from_numpy(weights.astype(np.float32)).to(self.reader.tensors.device)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -194,9 +204,9 @@ class Trainer:
         if "unweighted_loss" in self.quirks:
             return square.mean()
         by_channel = (square * weights).sum(dim=(2, 3)).mean(dim=0)
-        loss = (
-            by_channel.mean() if self.settings.loss == "mse" else (by_channel + 1e-8).sqrt().mean()
-        )
+        if self.settings.loss == "rmse":
+            by_channel = (by_channel + 1e-8).sqrt()
+        loss = (by_channel * self.level_weights).mean()
         if self.settings.variance_loss and self.module.predicts_variance:
             floor = 1e-4 * self.module.clim_variance + (1 - self.module.wet)
             likelihood = gaussian_nll(

@@ -101,12 +101,6 @@ def open_run(
         return None, 0
     if not len(source):
         return None, 0
-    if source.layout.axes.member is not None:
-        problems.add(
-            "the control run has several members",
-            found=f"dimension {source.layout.axes.member!r}",
-            todo=f"train on one: ds.isel({source.layout.axes.member}=0)",
-        )
     if not isinstance(validation, (int, float)) or not 0 < validation < 0.6:
         problems.add(
             "validation is a fraction of the years",

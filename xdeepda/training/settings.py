@@ -30,6 +30,8 @@ class TrainingSettings:
         Weight of the likelihood of the predicted variance.
     loss : {"rmse", "mse"}
         Mean over channels of the root of the mean square (what is scored), or mean square.
+    level_weights : {"equal", "thickness"}
+        Weight of the levels in the loss: each level alike, or as thick as it is.
     flip_sign : bool
         Show half of the sequences with their sign turned: anomalies have no preferred one.
     averaging : float
@@ -50,6 +52,7 @@ class TrainingSettings:
     adversarial: float = 0.0
     variance_loss: float = 0.05
     loss: str = "rmse"
+    level_weights: str = "equal"
     flip_sign: bool = True
     averaging: float = 0.98
     patience: int = 12
@@ -110,6 +113,8 @@ def settings_for(architecture: str, given: dict[str, Any]) -> TrainingSettings:
             told.append(f"{name}={value!r} is not in {low:g} to {high:g}")
     if merged["loss"] not in ("rmse", "mse"):
         told.append(f"loss={merged['loss']!r}: 'rmse' or 'mse'")
+    if merged["level_weights"] not in ("equal", "thickness"):
+        told.append(f"level_weights={merged['level_weights']!r}: 'equal' or 'thickness'")
     if told:
         raise InputError("training settings: " + "; ".join(told) + f"; known: {', '.join(known)}")
     return TrainingSettings(**merged)
