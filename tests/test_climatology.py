@@ -216,11 +216,11 @@ def test_blocks_do_not_matter(monkeypatch):
     whole = statistics_of(values, cut=77)
     monkeypatch.setattr(source_module, "BLOCK_BYTES", 4 * 48 * 9)
     for name, array in statistics_of(values, cut=77).arrays().items():
-        np.testing.assert_allclose(array, whole.arrays()[name], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(array, whole.arrays()[name], rtol=1e-6, atol=1e-9)
 
 
 def test_a_level_that_never_varies_is_refused():
     values = noise(100, 0.5, (2, 3, 8))
     values[:, 1] = 0
-    with pytest.raises(InputError, match="do not vary at all.*thetao level 1"):
+    with pytest.raises(InputError, match=r"do not vary at all.*thetao level 1"):
         statistics_of(values)

@@ -28,10 +28,51 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "deepda2024": {"quirks": ()},
     "climatology": {},
     "persistence": {},
+    "oi": {
+        "ensemble": 108,
+        "localisation": 3000.0,
+        "inflation": 1.0,
+        "local": True,
+        "most": 200,
+    },
+    "enoi": {
+        "ensemble": 108,
+        "localisation": 3000.0,
+        "inflation": 1.0,
+        "damping": 1.0,
+        "evolving": True,
+        "local": True,
+        "most": 200,
+    },
+    "kalman": {"patterns": 150, "inflation": 1.0, "truncation": 1.0},
+    "combined": {
+        "patterns": 100,
+        "truncation": 1.0,
+        "ensemble": 108,
+        "localisation": 2500.0,
+        "inflation": 1.0,
+        "damping": 1.0,
+        "evolving": True,
+        "local": True,
+        "most": 200,
+    },
 }
 
+#: Peculiarities of the published code, explained in ``xdeepda.core.deepda2024.QUIRKS``.
+QUIRKS = (
+    "trained_mask_kernels",
+    "window_ignores_channels",
+    "tanh_mask",
+    "scaled_bias",
+    "sign_flip",
+    "linear_obs_skip",
+    "no_periodicity",
+    "unweighted_loss",
+)
 #: Largest number and longest list that a setting may hold; a model file cannot ask for more.
 _LARGEST, _LONGEST = 4096, 64
+#: Largest number that is no count, such as a distance: half the circumference of the Earth in km.
+_FARTHEST = 20015.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +97,7 @@ class ArchitectureSpec:
 
     def __post_init__(self) -> None:
         """Check names and sizes; lists become tuples."""
-        if self.name not in SETTINGS:
+        if not isinstance(self.name, str) or self.name not in SETTINGS:
             raise InputError(
                 f"architecture {self.name!r} is not known; known: {', '.join(SETTINGS)}"
             )
@@ -76,16 +117,22 @@ def _check_setting(name: str, value: Any, default: Any) -> None:
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or len(value) > _LONGEST:
             raise InputError(f"{name} is a list of at most {_LONGEST} entries, not {value!r}")
+        if default and not value:
+            raise InputError(f"{name} is a list of at least one entry")
         for entry in value:
-            if not isinstance(entry, str):
-                _check_setting(name, entry, 1.0)
+            _check_setting(name, entry, default[0] if default else "")
+        return
+    if isinstance(default, str):
+        # the only setting of words
+        if value != "all" and value not in QUIRKS:
+            raise InputError(f"{name} has no {value!r}; it has: all, {', '.join(QUIRKS)}")
         return
     if isinstance(default, bool):
         good = isinstance(value, bool)
     elif isinstance(default, int):
         good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
     else:
-        good = isinstance(value, (int, float)) and 0 < value <= _LARGEST
+        good = isinstance(value, (int, float)) and 0 < value <= _FARTHEST
     if not good:
         raise InputError(f"{name}={value!r} is not of the kind of {default!r}, or out of range")
 

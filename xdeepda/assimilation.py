@@ -24,7 +24,7 @@ from xdeepda.model import Model, as_model
 from xdeepda.observations.cells import Cells
 from xdeepda.observations.superob import superobservations
 from xdeepda.observations.target import Target
-from xdeepda.options import available_memory, torch_threads
+from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.progress import progress_bar
 from xdeepda.source import RunSource
 
@@ -78,7 +78,9 @@ def assimilate(
     ds : Dataset or DataArray
         Where the estimate starts: one state, an ensemble (dimension ``member``), or a
         run of several times.  Of a run, one member starts from its climatology, several
-        from the training years (the same season of different years).
+        from the training years (the same season of different years).  A state with its
+        ``<var>_spread``, such as an analysis, starts with that uncertainty, any other
+        with the climatological one.
     obs : Dataset, DataArray, pandas.DataFrame, or a list of these
         Points, or fields on the grid with NaN where nothing was measured; see
         :func:`xdeepda.superob`.
@@ -126,7 +128,9 @@ def assimilate(
     >>> analysis = xdeepda.assimilate(control, obs, model=model)  # doctest: +SKIP
     """
     trained = as_model(model)
-    inputs = _prepare(ds, obs, trained, members, times)
+    problems = Problems("assimilate", ModelMismatchError)
+    check_machine(device, seed, problems)
+    inputs = _prepare(ds, obs, trained, members, times, problems)
     anomaly_of = _climatology(climatology, inputs, trained)
     _check_memory(inputs, trained, members if keep_members else 1)
     initial = _initial(inputs, trained, members, seed)
@@ -161,12 +165,21 @@ def _conduct(
     """Run the cycles."""
     from xdeepda.bridge import Conductor
 
-    conductor = Conductor(model, initial, keep_members=keep_members, device=device, seed=seed)
+    conductor = Conductor(
+        model,
+        initial,
+        spread=_initial_spread(inputs.source, model),
+        keep_members=keep_members,
+        device=device,
+        seed=seed,
+    )
     stream = _anomalies(inputs, model, climatology)
     return conductor.run(inputs.cycles, inputs.calendar, stream)
 
 
-def _prepare(ds: Any, obs: Any, model: Model, members: Any, times: Any) -> Inputs:
+def _prepare(
+    ds: Any, obs: Any, model: Model, members: Any, times: Any, problems: Problems
+) -> Inputs:
     """Check everything and find the cycles.
 
     Raises
@@ -174,7 +187,6 @@ def _prepare(ds: Any, obs: Any, model: Model, members: Any, times: Any) -> Input
     InputError
         With all problems.
     """
-    problems = Problems("assimilate", ModelMismatchError)
     if not isinstance(members, (int, np.integer)) or members < 1:
         problems.add("members is a positive integer", found=repr(members))
     source = RunSource(ds, list(model.variables), model.cycle, problems=problems, need_time=False)
@@ -314,6 +326,24 @@ def _initial(inputs: Inputs, model: Model, members: int, seed: int) -> np.ndarra
     if calendar_cycle is not None:
         before = model.cycle.year_fraction([calendar_cycle], source.calendar)
     return _anomaly_states(states, source, model, before)
+
+
+def _initial_spread(source: RunSource, model: Model) -> np.ndarray | None:
+    """Spread of the one state that the estimate starts from, (C, Y, X), if it has one."""
+    ds = source.original
+    if len(source) > 1 or not isinstance(ds, xr.Dataset):
+        return None
+    if any(f"{name}_spread" not in ds for name in model.variables):
+        return None
+    parts = []
+    for v, name in enumerate(model.variables):
+        da = unit_tools.dequantify(ds[f"{name}_spread"])
+        if any(str(d) not in source.layouts[name].dims for d in da.dims):
+            return None
+        values = source.layouts[name].canonical(da).values.reshape(model.grid.shape)
+        unit = unit_tools.unit_of(da) or source.units[v]
+        parts.append(unit_tools.convert_difference(values, unit, model.units[v]))
+    return np.concatenate(parts)
 
 
 def _anomaly_states(

@@ -17,10 +17,10 @@ from torch import Tensor
 from xdeepda.climatology import anomalies
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import MemberNoise, cycle, perturb
-from xdeepda.core.registry import build
+from xdeepda.core.registry import build, weight_shapes
 from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State, climatological
-from xdeepda.errors import DivergenceError
+from xdeepda.errors import DivergenceError, ModelFileError
 from xdeepda.options import device_of
 
 if TYPE_CHECKING:
@@ -199,11 +199,32 @@ def tensors_of(model: Model, device: str | None = None) -> Tensors:
 
 
 def module_of(model: Model, tensors: Tensors) -> Architecture:
-    """Build the module of a model and load its weights."""
+    """Build the module of a model and load its weights.
+
+    Raises
+    ------
+    ModelFileError
+        If the weights are not those of the architecture.
+    """
+    _check_weights(model, tensors)
     module = build(model.architecture.name, model.architecture.settings, tensors.geometry)
     weights = {k: torch.from_numpy(np.array(v)) for k, v in model.weights.items()}
     module.load_state_dict(weights)
     return module.to(tensors.device).eval()
+
+
+def _check_weights(model: Model, tensors: Tensors) -> None:
+    """Refuse weights of other names or shapes, before memory is taken for the architecture."""
+    spec = model.architecture
+    expected = weight_shapes(spec.name, spec.settings, tensors.geometry)
+    found = {name: array.shape for name, array in model.weights.items()}
+    if found == expected:
+        return
+    wrong = sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
+    raise ModelFileError(
+        f"the weights are not those of {spec.name} with {spec.settings}: {wrong[0]!r} of shape "
+        f"{found.get(wrong[0])}, expected {expected.get(wrong[0])}; {len(wrong)} differ"
+    )
 
 
 def weights_of(module: Architecture) -> dict[str, np.ndarray]:
@@ -230,8 +251,8 @@ class Conductor:
     model : Model
     initial : numpy.ndarray, shape (members, C, Y, X)
         Initial anomalies in units of the variables.
-    known : bool
-        Whether `initial` is an estimate of the state (else drawn from climatology).
+    spread : numpy.ndarray, shape (C, Y, X), optional
+        Standard deviation of the error of `initial`; climatological by default.
     keep_members : bool
     device : str, optional
     seed : int
@@ -242,6 +263,7 @@ class Conductor:
         model: Model,
         initial: np.ndarray,
         *,
+        spread: np.ndarray | None = None,
         keep_members: bool = False,
         device: str | None = None,
         seed: int = 0,
@@ -251,7 +273,7 @@ class Conductor:
         self.module = module_of(model, self.tensors)
         self.members = len(initial)
         self.generator = torch.Generator(self.tensors.device).manual_seed(seed)
-        self.initial = self.tensors.normalise(initial)
+        self.initial = State(self.tensors.normalise(initial), self._initial_variance(spread))
         self.noise: MemberNoise | None = None
         if keep_members and self.members > 1:
             geometry = self.tensors.geometry
@@ -282,14 +304,21 @@ class Conductor:
             If a number that is not finite appears; cycle and cell are named.
         """
         fractions = self.model.cycle.year_fraction(cycles, calendar)
-        variance = climatological(self.tensors.geometry, self.members).variance
-        state = State(self.initial, variance)
         stream = self._observed(fractions, observations)
         with torch.inference_mode():
-            steps = cycle(self.module, state, stream)
+            steps = cycle(self.module, self.initial, stream)
             for number, (background, analysis) in zip(cycles, steps, strict=True):
                 self._check(analysis, int(number))
                 yield self._result(background, analysis)
+
+    def _initial_variance(self, spread: np.ndarray | None) -> Tensor:
+        """Variance to start from, uncalibrated as the cycle carries it; (members, C, Y, X)."""
+        if spread is None:
+            return climatological(self.tensors.geometry, self.members).variance
+        factor = self.model.calibration["analysis"].astype(np.float32)
+        variance = self.tensors.normalise(spread[None]) ** 2
+        scale = torch.from_numpy(factor).to(self.tensors.device)[:, None, None]
+        return (variance / scale).expand(self.members, *self.tensors.shape).contiguous()
 
     def _observed(self, fractions: np.ndarray, observations: Iterator[tuple]) -> Iterator[Observed]:
         """Observations of each cycle as tensors, perturbed for the members."""

@@ -105,7 +105,7 @@ def fit_climatology(
 class Statistics:
     """Statistics of the anomalies of a control run.
 
-    A channel is a (variable, level); C of them, in that order.
+    A channel is a (variable, level); C of them, in that order.  All are float32.
 
     Attributes
     ----------
@@ -223,13 +223,15 @@ class _Sums:
                 self.neighbour[:, 1], 1e-30
             )
         ratio = np.clip(ratio, 1e-3, 0.999)
-        return Statistics(
-            scale=np.sqrt(mean),
-            deviation=np.sqrt(variance),
-            persistence=np.clip(lag, 0.0, 0.999),
-            correlation=self.covariance / np.outer(diagonal, diagonal),
-            length=1 / np.sqrt(-2 * np.log(ratio)),
+        arrays = (
+            np.sqrt(mean),
+            np.sqrt(variance),
+            np.clip(lag, 0.0, 0.999),
+            self.covariance / np.outer(diagonal, diagonal),
+            1 / np.sqrt(-2 * np.log(ratio)),
         )
+        # as the model file keeps them: a loaded model analyses to the same bits
+        return Statistics(*(a.astype(np.float32) for a in arrays))
 
     @staticmethod
     def _check_varies(mean: np.ndarray, source: RunSource) -> None:

@@ -52,14 +52,12 @@ def describe_html(obj: xr.Dataset | xr.DataArray) -> str:
 
 def _inspect(obj: xr.Dataset | xr.DataArray) -> Description:
     """Look at an object as observations or as fields."""
-    from xdeepda.observations.columns import is_table
-
     found = Description()
     plain = unit_tools.dequantify(obj)
-    if is_table(plain):
+    fields = _fields(plain)
+    if _is_points(plain):
         _inspect_table(plain, found)
         return found
-    fields = _fields(plain)
     if not fields:
         found.rows.append(("fields", "none found"))
         found.missing["train"] = ["no variable with spatial axes"]
@@ -67,6 +65,18 @@ def _inspect(obj: xr.Dataset | xr.DataArray) -> Description:
         return found
     _inspect_fields(plain, fields, found)
     return found
+
+
+def _is_points(obj: xr.Dataset | xr.DataArray) -> bool:
+    """Whether these are measurements along one dimension, with positions beside them."""
+    from xdeepda.observations.columns import find_roles, is_table
+
+    if is_table(obj):
+        return True
+    ds = obj if isinstance(obj, xr.Dataset) else obj.to_dataset(name="value")
+    roles = find_roles(ds, Problems("inspect"))
+    where = [ds[roles[r]] for r in ("latitude", "longitude") if r in roles]
+    return len(where) == 2 and all(w.ndim == 1 and w.name not in ds.dims for w in where)
 
 
 def _inspect_table(obj: xr.Dataset | xr.DataArray, found: Description) -> None:
@@ -88,7 +98,8 @@ def _fields(obj: xr.Dataset | xr.DataArray) -> dict[str, xr.DataArray]:
     from xdeepda.source import _is_field
 
     if isinstance(obj, xr.DataArray):
-        return select_fields(obj, None, Problems("inspect"))
+        numbers = np.issubdtype(obj.dtype, np.number)
+        return select_fields(obj, None, Problems("inspect")) if numbers else {}
     return {str(n): da for n, da in obj.data_vars.items() if _is_field(da, obj)}
 
 

@@ -104,8 +104,8 @@ class Model:
         """Arrays that an analysis depends on, by the names that they have in the file."""
         groups: dict[str, dict[str, np.ndarray]] = {
             "weights": self.weights,
-            "statistics": {k: v.astype(np.float32) for k, v in self.statistics.arrays().items()},
-            "calibration": {k: v.astype(np.float64) for k, v in self.calibration.items()},
+            "statistics": self.statistics.arrays(),
+            "calibration": self.calibration,
         }
         flat = {
             f"{g}/{k}": np.ascontiguousarray(v) for g, d in groups.items() for k, v in d.items()
@@ -239,7 +239,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         return _assemble(arrays, text)
     except ModelFileError as error:
         raise ModelFileError(f"{target}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelFileError(
             f"{target}: the parts of the model do not fit together "
             f"({type(error).__name__}: {error})"
@@ -259,12 +259,17 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 raise ModelFileError(f"{path}: its description is too long")
             text = json.loads(metadata[_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, RecursionError) as error:
+    except ModelFileError:
+        raise
+    except (SafetensorError, OSError) as error:
         raise ModelFileError(
             f"{path}: not a whole safetensors file ({error}); truncated, or of another kind?"
         ) from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: its description is no JSON ({error})") from None
+    except (TypeError, AttributeError) as error:
+        # numbers that numpy does not have, such as bfloat16
+        raise ModelFileError(f"{path}: arrays of an unknown kind ({error})") from None
     if not isinstance(text, dict) or not isinstance(text.get("format"), int):
         raise ModelFileError(f"{path}: its description has no format version")
     if text["format"] > FORMAT:
@@ -276,55 +281,101 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def _assemble(arrays: dict[str, np.ndarray], text: dict[str, Any]) -> Model:
-    """Put a model together, checking that shapes agree."""
+    """Put a model together, checking that its parts agree."""
+    _check_text(text)
     grid = Grid.from_dict(text["grid"])
+    for axis in (grid.depth, grid.lat, grid.lon):
+        if axis is not None and not (axis.ndim == 1 and axis.size and (np.diff(axis) > 0).all()):
+            raise ModelFileError("an axis of its grid does not increase")
     variables = tuple(text["variables"])
     shape = (len(variables), *grid.shape)
-    size = int(np.prod(shape))
+    size = int(np.prod(shape, dtype=float))
+    packed = arrays["wet"]
+    if packed.dtype != np.uint8 or packed.shape != (-(-size // 8),):
+        raise ModelFileError(f"mask of {packed.size} bytes for {size} cells")
+    groups = _grouped(arrays)
+    statistics = Statistics(**groups["statistics"])
+    climatology = Climatology(arrays["climatology"])
+    _check_arrays(shape, climatology, statistics, groups)
+    return Model(
+        architecture=ArchitectureSpec(text["architecture"], text["settings"]),
+        weights=groups["weights"],
+        grid=grid,
+        cycle=Cycle(text["cycle"]),
+        calendar=text["calendar"],
+        variables=variables,
+        units=tuple(text["units"]),
+        attributes=text["attributes"],
+        wet=np.unpackbits(packed, count=size).astype(bool).reshape(shape),
+        climatology=climatology,
+        statistics=statistics,
+        calibration=groups["calibration"],
+        provenance=text["provenance"],
+        records=groups["history"],
+    )
+
+
+def _check_text(text: dict[str, Any]) -> None:
+    """Refuse a description of wrong kinds: words, lists of words, tables."""
+    for name in ("architecture", "cycle", "calendar"):
+        if not isinstance(text[name], str):
+            raise ModelFileError(f"its {name} is no word")
+    for name in ("grid", "settings", "attributes", "provenance"):
+        if not isinstance(text[name], dict):
+            raise ModelFileError(f"its {name} is no table")
+    for name in ("variables", "units"):
+        if not isinstance(text[name], list) or not all(isinstance(w, str) for w in text[name]):
+            raise ModelFileError(f"its {name} are no list of words")
+    variables, units = text["variables"], text["units"]
+    if not variables or len(set(variables)) < len(variables) or len(units) != len(variables):
+        raise ModelFileError(f"variables {variables} with units {units}")
+    for name, kept in text["attributes"].items():
+        if not isinstance(kept, dict) or not all(isinstance(v, str) for v in kept.values()):
+            raise ModelFileError(f"attributes of {name!r} are no table of words")
+
+
+def _grouped(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Arrays by group, the part of their names before the first "/"."""
     groups: dict[str, dict[str, np.ndarray]] = {
-        "weights": {},
-        "statistics": {},
-        "calibration": {},
-        "history": {},
+        name: {} for name in ("weights", "statistics", "calibration", "history")
     }
     for name, array in arrays.items():
         group, _, key = name.partition("/")
         if key and group in groups:
             groups[group][key] = array
-    packed = arrays["wet"]
-    if packed.dtype != np.uint8 or packed.size != -(-size // 8):
-        raise ModelFileError(f"mask of {packed.size} bytes for {size} cells")
-    climatology = arrays["climatology"]
-    statistics = Statistics(**groups["statistics"])
+    return groups
+
+
+def _check_arrays(
+    shape: tuple[int, int, int, int],
+    climatology: Climatology,
+    statistics: Statistics,
+    groups: dict[str, dict[str, np.ndarray]],
+) -> None:
+    """Refuse arrays that are not of the shape that variables and grid ask for, or not finite."""
     channels = shape[0] * shape[1]
+    harmonics = climatology.coefficients.shape[0]
+    if harmonics % 2 == 0:
+        raise ModelFileError(f"climatology of {harmonics} coefficients, expected an odd number")
     expected = {
-        "climatology": (climatology, (climatology.shape[0], *shape)),
+        "climatology": (climatology.coefficients, (harmonics, *shape)),
         "scale": (statistics.scale, (channels,)),
         "deviation": (statistics.deviation, (channels, *shape[2:])),
         "persistence": (statistics.persistence, (channels, *shape[2:])),
         "correlation": (statistics.correlation, (channels, channels)),
         "length": (statistics.length, (2,)),
         **{k: (groups["calibration"][k], (channels,)) for k in ("analysis", "background")},
+        **{k: (w, w.shape) for k, w in groups["weights"].items()},
     }
     for name, (array, wanted) in expected.items():
         if array.shape != wanted or array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ModelFileError(f"{name} of shape {array.shape}, expected finite {wanted}")
-    return Model(
-        architecture=ArchitectureSpec(text["architecture"], text["settings"]),
-        weights=groups["weights"],
-        grid=grid,
-        cycle=Cycle(text["cycle"]),
-        calendar=str(text["calendar"]),
-        variables=variables,
-        units=tuple(text["units"]),
-        attributes=text["attributes"],
-        wet=np.unpackbits(packed, count=size).astype(bool).reshape(shape),
-        climatology=Climatology(climatology),
-        statistics=statistics,
-        calibration=groups["calibration"],
-        provenance=text["provenance"],
-        records=groups["history"],
-    )
+    if not (statistics.scale > 0).all():
+        raise ModelFileError("a scale that is not positive")
+    epochs = {array.shape[0] for array in groups["history"].values()}
+    rest = {array.shape[1:] for array in groups["history"].values()}
+    if len(epochs) > 1 or not rest <= {(), (channels,)}:
+        raise ModelFileError("its history is of different lengths")
 
 
 def as_model(model: Any) -> Model:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
-from xdeepda.errors import InputError
+from xdeepda.errors import InputError, Problems
 
 _OPTIONS: dict[str, Any] = {"device": None, "threads": None, "progress": True}
 
@@ -81,6 +82,16 @@ def device_of(device: str | None) -> str:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {wanted!r} cannot be used here: {error}") from None
     return str(wanted)
+
+
+def check_machine(device: Any, seed: Any, problems: Problems) -> None:
+    """Note a device that is not there, and a seed that is none."""
+    try:
+        device_of(device)
+    except InputError as error:
+        problems.absorb(error)
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or int(seed) < 0:
+        problems.add("seed is a number from 0 on", found=repr(seed))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ Knows xarray and numpy; no torch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ _PLAUSIBLE = (("degC", -10.0, 60.0, "temperature"), ("psu", -5.0, 60.0, "salinit
 
 def select_fields(
     obj: xr.Dataset | xr.DataArray,
-    var: str | list[str] | tuple[str, ...] | None,
+    var: str | Sequence[str] | None,
     problems: Problems,
 ) -> dict[str, xr.DataArray]:
     """Fields of a Dataset or DataArray by name, dequantified; empty if there was a problem.
@@ -41,33 +41,29 @@ def select_fields(
     Without `var`, a DataArray is its own field, and of a Dataset the only
     variable that has at least one spatial axis is taken.
     """
+    if not isinstance(obj, (xr.Dataset, xr.DataArray)):
+        problems.add(
+            "this is no field", found=type(obj).__name__, expected="a Dataset or DataArray"
+        )
+        return {}
+    wanted = [var] if isinstance(var, str) else var
+    if wanted is not None and not _are_names(wanted):
+        problems.add(
+            "var= is no name", found=repr(var), expected="a name, or a list of different names"
+        )
+        return {}
     plain = unit_tools.dequantify(obj)
     if isinstance(plain, xr.DataArray):
-        name = str(plain.name) if plain.name is not None else "field"
-        wanted = [var] if isinstance(var, str) else list(var or [name])
-        if len(wanted) > 1:
-            problems.add(
-                "a DataArray is one variable", found=f"var={wanted}", todo="give a Dataset"
-            )
-        elif plain.name is not None and wanted != [name]:
-            problems.add(
-                "the DataArray is another variable",
-                found=f"{name!r}",
-                expected=f"{wanted[0]!r}",
-                todo=f"da.rename({wanted[0]!r}), if it is the same quantity",
-            )
-        return {wanted[0]: plain}
+        return _select_array(plain, wanted, problems)
     candidates = [str(n) for n, da in plain.data_vars.items() if _is_field(da, plain)]
-    if var is None:
-        if len(candidates) != 1:
-            problems.add(
-                "which variable is not clear",
-                found=f"fields {candidates}",
-                todo="name it: var='thetao', or var=['thetao', 'so'] for both together",
-            )
-            return {}
-        var = candidates
-    wanted = [var] if isinstance(var, str) else list(var)
+    if wanted is None and len(candidates) != 1:
+        problems.add(
+            "which variable is not clear",
+            found=f"fields {candidates}",
+            todo="name it: var='thetao', or var=['thetao', 'so'] for both together",
+        )
+        return {}
+    wanted = candidates if wanted is None else wanted
     missing = [name for name in wanted if name not in plain.data_vars]
     if missing:
         problems.add(
@@ -77,6 +73,32 @@ def select_fields(
         )
         return {}
     return {name: plain[name] for name in wanted}
+
+
+def _are_names(var: object) -> bool:
+    """Whether this is a list of different names."""
+    if not isinstance(var, (list, tuple)) or not var:
+        return False
+    return all(isinstance(name, str) for name in var) and len(set(var)) == len(var)
+
+
+def _select_array(
+    da: xr.DataArray, wanted: Sequence[str] | None, problems: Problems
+) -> dict[str, xr.DataArray]:
+    """A DataArray as the one field that it is."""
+    name = str(da.name) if da.name is not None else None
+    if wanted is None:
+        return {name or "field": da}
+    if len(wanted) > 1:
+        problems.add("a DataArray is one variable", found=f"var={wanted}", todo="give a Dataset")
+    elif name not in (None, wanted[0]):
+        problems.add(
+            "the DataArray is another variable",
+            found=repr(name),
+            expected=repr(wanted[0]),
+            todo=f"da.rename({wanted[0]!r}), if it is the same quantity",
+        )
+    return {wanted[0]: da}
 
 
 def _is_field(da: xr.DataArray, ds: xr.Dataset) -> bool:
@@ -143,7 +165,7 @@ class RunSource:
     def __init__(
         self,
         obj: xr.Dataset | xr.DataArray,
-        var: str | list[str] | tuple[str, ...] | None = None,
+        var: str | Sequence[str] | None = None,
         cycle: Cycle | None = None,
         *,
         problems: Problems | None = None,
@@ -220,8 +242,11 @@ class RunSource:
             problems.add(
                 "members and times in one input",
                 found=f"dimensions {self.layout.axes.member!r} and {name!r}",
-                todo=f"take one member, .isel({self.layout.axes.member}=0), or one time",
+                expected="a run of one member, or an ensemble at one time",
+                todo=f".isel({self.layout.axes.member}=0), or .isel({name}=[-1])",
             )
+            # there is no reading it
+            self.cycles = self.cycles[:0]
 
     def _check_gaps(self, problems: Problems) -> None:
         """A run is a sequence without gaps."""

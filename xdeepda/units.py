@@ -115,7 +115,14 @@ def requantify(da: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
 
 def same_dimension(unit: str, other: str) -> bool:
     """Whether one unit can be converted to the other."""
-    return bool(parse(unit).dimensionality == parse(other).dimensionality)
+    a, b = parse(unit), parse(other)
+    return bool(a.dimensionality == b.dimensionality) and not _mixes_salinities(a, b)
+
+
+def _mixes_salinities(a: Any, b: Any) -> bool:
+    """Whether practical salinity meets another number: 35 psu are not 35 g/kg, nor 0.035."""
+    psu, one = parse("psu"), parse("1")
+    return a != b and psu in (a, b) and one not in (a, b)
 
 
 @lru_cache(maxsize=256)
@@ -141,6 +148,13 @@ def conversion(unit: str, target: str) -> tuple[float, float]:
             f"unit {unit!r} ({a.dimensionality}) cannot be converted to "
             f"{target!r} ({b.dimensionality})"
         )
+    if _mixes_salinities(a, b):
+        raise InputError(
+            f"unit {unit!r} cannot be converted to {target!r}: practical salinity has no unit; "
+            "use gsw.SP_from_SA or gsw.SA_from_SP"
+        )
+    if parse("psu") in (a, b):
+        return 1.0, 0.0  # CF writes practical salinity with unit 1
     quantity = registry().Quantity
     # two points define the line; offset units (degC) have no factor of their own
     zero, one = (float(quantity(x, a).to(b).magnitude) for x in (0.0, 100.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -194,6 +195,23 @@ def test_sections_stand_for_an_equatorial_band():
     band = 2 * np.pi * EARTH_RADIUS_KM**2 * 2 * np.sin(np.deg2rad(5)) * 60 / 360 * 1e-6
     expected = ERAS["argo"][0].rate * 30 * band
     assert abs(drawn.mean() - expected) < 4 * drawn.std() / np.sqrt(300)
+
+
+def test_the_documented_rates_are_those_in_use():
+    page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in page.splitlines() if "|" in line]
+    names = {"Argo float": "Argo", "station (CTD, bottles)": "CTD"}
+    documented = {names.get(row[0], row[0]): row[1:3] for row in rows[2:]}
+    for column, era in enumerate(("1980s", "argo")):
+        known = {p.name: p for p in ERAS[era]}
+        for name, cells in documented.items():
+            if name not in known:
+                assert cells[column] == "none"
+                continue
+            platform = known.pop(name)
+            told = f"{len(platform.sites)} sites" if platform.sites else f"{platform.rate:g}"
+            assert cells[column] == told
+        assert not known
 
 
 # ---- the object

@@ -72,10 +72,9 @@ class MemberNoise:
         self.field = self.memory * self.field + (1 - self.memory**2).sqrt() * fresh
 
     def add(self, members: Tensor, variance: Tensor) -> Tensor:
-        """Members (M, C, Y, X) that spread by `variance` (C, Y, X) around the same mean."""
-        count = len(members)
+        """Members (M, C, Y, X) of (unbiased) variance `variance` (C, Y, X) around the same mean."""
         inner = members.var(dim=0, unbiased=True)
         lacking = (variance - inner).clamp_min(0).sqrt()
         # centred, so that the mean of the members stays the analysis
         centred = self.field - self.field.mean(dim=0)
-        return members + lacking * centred * (count / (count - 1)) ** 0.5
+        return members + lacking * centred

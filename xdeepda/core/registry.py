@@ -6,11 +6,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from xdeepda.core.architecture import (
     Architecture,
     ClimatologyArchitecture,
     PersistenceArchitecture,
+)
+from xdeepda.core.baselines import (
+    CombinedArchitecture,
+    EnOIArchitecture,
+    KalmanArchitecture,
+    OIArchitecture,
 )
 from xdeepda.core.deepda2024 import DeepDA2024Generator, resolve_quirks
 from xdeepda.core.increment import IncrementArchitecture
@@ -58,7 +65,16 @@ _MODULES: dict[str, type[Architecture]] = {
     "deepda2024": DeepDA2024Architecture,
     "climatology": ClimatologyArchitecture,
     "persistence": PersistenceArchitecture,
+    "oi": OIArchitecture,
+    "enoi": EnOIArchitecture,
+    "kalman": KalmanArchitecture,
+    "combined": CombinedArchitecture,
 }
+
+
+def is_trainable(name: str) -> bool:
+    """Whether an architecture has weights to train."""
+    return _MODULES[name].trainable
 
 
 def build(name: str, settings: dict[str, Any], geometry: Geometry, seed: int = 0) -> Architecture:
@@ -67,3 +83,23 @@ def build(name: str, settings: dict[str, Any], geometry: Geometry, seed: int = 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _MODULES[name](geometry, **settings)
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Leaves out the drawing of initial weights: it loads much of torch, for nothing here."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def weight_shapes(
+    name: str, settings: dict[str, Any], geometry: Geometry
+) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights of an architecture, without the memory that they take."""
+    with torch.device("meta"), _WithoutDraws():
+        module = _MODULES[name](geometry, **settings)
+    return {key: tuple(value.shape) for key, value in module.state_dict().items()}

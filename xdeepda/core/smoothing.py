@@ -15,7 +15,8 @@ REACH = 2.5
 
 def band_matrix(size: int, length: float, cyclic: bool) -> Tensor:
     """Gaussian weights between the cells of one axis, zero beyond the reach; (size, size)."""
-    steps = torch.arange(size, dtype=torch.float64)
+    # on the processor, also where a module is only drafted on the device "meta"
+    steps = torch.arange(size, dtype=torch.float64, device="cpu")
     distance = (steps[:, None] - steps[None, :]).abs()
     if cyclic:
         distance = torch.minimum(distance, size - distance)

@@ -14,10 +14,11 @@ from torch import Tensor
 
 
 class State(NamedTuple):
-    """An estimate: mean and error variance."""
+    """An estimate: mean and error variance, and what a scheme carries besides."""
 
     mean: Tensor  # (B, C, Y, X)
     variance: Tensor  # (B, C, Y, X)
+    carried: Tensor | None = None  # (B, ...) such as a reduced covariance
 
 
 class Observed(NamedTuple):

@@ -8,6 +8,7 @@ no tensors and no torch.
 from __future__ import annotations
 
 from xdeepda.observations.cells import Cells, merge
+from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.network import BoundNetwork, Network, network
 from xdeepda.observations.operator import observe
 from xdeepda.observations.quantities import default_error
@@ -22,6 +23,7 @@ __all__ = [
     "as_table",
     "bin_points",
     "default_error",
+    "from_gridded",
     "is_gridded",
     "merge",
     "network",

@@ -146,7 +146,8 @@ def find_roles(ds: xr.Dataset, problems: Problems | None = None) -> dict[str, st
             own.add(
                 f"several variables could be the {role}",
                 found=", ".join(map(repr, names_found)),
-                todo=f"drop all but one, or give one alone the attribute standard_name={role!r}",
+                todo="drop all but one, or give one alone the attribute standard_name="
+                + repr("sea_water_pressure" if role == "pressure" else role),
             )
         if names_found:
             found[role] = names_found[0]

@@ -75,7 +75,7 @@ def _lower_columns(frame: pd.DataFrame, problems: Problems) -> dict[str, Any]:
 
 def _frame_times(column: pd.Series) -> np.ndarray:
     """Times of a column; those with a time zone in UTC."""
-    if getattr(column.dt, "tz", None) is not None if hasattr(column, "dt") else False:
+    if hasattr(column, "dt") and getattr(column.dt, "tz", None) is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     return column.to_numpy()
 
@@ -151,6 +151,16 @@ def _unify_units(rows: Rows, position: int, per_row: np.ndarray, problems: Probl
             problems.add(f"units of variable {rows.names[position]!r} differ", found=str(error))
 
 
+def _frame_error(
+    frame: pd.DataFrame, columns: Mapping[str, Any], name: str, alone: bool, problems: Problems
+) -> np.ndarray:
+    """Errors of a column, NaN where there are none."""
+    for error in (f"{name}_error", *(["error"] if alone else [])):
+        if error in columns:
+            return numbers(frame[columns[error]], error, problems)
+    return np.full(len(frame), np.nan)
+
+
 def _frame_wide(
     frame: pd.DataFrame,
     columns: Mapping[str, Any],
@@ -177,13 +187,9 @@ def _frame_wide(
     size, repeat = len(frame), len(wanted)
     rows.value = np.concatenate([numbers(frame[columns[n]], n, problems) for n in wanted])
     rows.code = np.repeat(np.arange(repeat, dtype=np.int16), size)
-    none = np.full(size, np.nan)
-    errors = [f"{n}_error" if f"{n}_error" in columns else "error" for n in wanted]
-    rows.error = np.concatenate([
-        numbers(frame[columns[e]], e, problems)
-        if e in columns and (e != "error" or repeat == 1) else none
-        for e in errors
-    ])  # fmt: skip
+    rows.error = np.concatenate(
+        [_frame_error(frame, columns, n, repeat == 1, problems) for n in wanted]
+    )
     for name in rows.names:
         if unit := unit_for(name, units, repeat):
             rows.units[name] = unit

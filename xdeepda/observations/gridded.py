@@ -178,35 +178,15 @@ def _source(
     before = len(problems)
     layout = layout_of(ds[name], problems)
     if layout.axes.member is not None:
-        problems.add(f"observations {name!r} have a dimension {layout.axes.member!r}",
-                     todo="choose one member")  # fmt: skip
+        problems.add(
+            f"observations {name!r} have a dimension {layout.axes.member!r}",
+            todo="choose one member",
+        )
     if len(problems) == before:
         _check_grid(name, layout, target.grid, problems)
-    own = target.units[position]
-    try:
-        if not unit:
-            problems.add(f"gridded {name!r} has no units", expected=f"such as {own}",
-                         todo=f"obs[{name!r}].attrs['units'] = {own!r}")  # fmt: skip
-        else:
-            unit_tools.conversion(unit, own)
-    except InputError as error:
-        problems.add(f"units of gridded {name!r} do not fit the model", found=str(error))
-    if layout.axes.time is None:
-        problems.add(
-            f"gridded {name!r} has no time axis",
-            found=f"dimensions {layout.dims}",
-            todo="obs = obs.expand_dims(time=[...])",
-        )
-    if len(problems) > before:
-        return None
-    times = ds[layout.axes.time].values
-    if times.dtype.kind == "M" and np.isnat(times).any():
-        problems.add(f"time axis of gridded {name!r} holds missing times (NaT)")
-        return None
-    try:
-        calendar = calendar_of(times)
-    except InputError as error:
-        problems.absorb(error)
+    _check_unit(name, unit, target.units[position], problems)
+    calendar = _calendar(ds, name, layout, problems)
+    if len(problems) > before or calendar is None:
         return None
     extra = {kind: ds.get(f"{name}_{kind}") for kind in ("error", "count")}
     for kind, da in extra.items():
@@ -215,8 +195,43 @@ def _source(
     error_unit = unit_tools.unit_of(extra["error"]) if extra["error"] is not None else None
     return _Source(
         name, position, ds[name], extra["error"], extra["count"], unit, error_unit or unit,
-        layout, cycle.index(times), calendar,
+        layout, cycle.index(ds[layout.axes.time].values), calendar,
     )  # fmt: skip
+
+
+def _check_unit(name: str, unit: str, own: str, problems: Problems) -> None:
+    """The values have a unit that can be brought to the model's."""
+    if not unit:
+        problems.add(
+            f"gridded {name!r} has no units",
+            expected=f"such as {own}",
+            todo=f"obs[{name!r}].attrs['units'] = {own!r}",
+        )
+        return
+    try:
+        unit_tools.conversion(unit, own)
+    except InputError as error:
+        problems.add(f"units of gridded {name!r} do not fit the model", found=str(error))
+
+
+def _calendar(ds: xr.Dataset, name: str, layout: Layout, problems: Problems) -> str | None:
+    """Calendar of the time axis; None with a problem."""
+    if layout.axes.time is None:
+        problems.add(
+            f"gridded {name!r} has no time axis",
+            found=f"dimensions {layout.dims}",
+            todo="obs = obs.expand_dims(time=[...])",
+        )
+        return None
+    times = ds[layout.axes.time].values
+    if times.dtype.kind == "M" and np.isnat(times).any():
+        problems.add(f"time axis of gridded {name!r} holds missing times (NaT)")
+        return None
+    try:
+        return calendar_of(times)
+    except InputError as error:
+        problems.absorb(error)
+        return None
 
 
 def _check_grid(name: str, layout: Layout, grid: Grid, problems: Problems) -> None:

@@ -89,7 +89,7 @@ class Network:
             (CTD and bottles) 0.09, ships' surface temperature 14, drifters 0.55
             daily means, and the first 13 moorings of the equatorial Pacific.
             *argo*, about 2015: Argo 1.06 to 2,000 m (where there is water of
-            1,000 m), XBT 0.14, stations 0.04, ships 8.5, drifters 3.5, and 117
+            1,000 m), XBT 0.14, stations 0.04, ships 8.5, drifters 3.5, and 112
             moorings in three oceans.  Sources and assumptions are beside the
             numbers in ``xdeepda.observations.platforms``.
         density : float

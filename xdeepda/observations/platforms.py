@@ -146,13 +146,14 @@ _SHIP = {_T: 1.1}  # intakes and buckets; 0.7 to 1.3 K in the review of Kennedy 
 _BUOY = {_T: 0.25}
 _MOORED = {_T: 0.02, SALINITY: 0.03}
 
-#: About 1985.  XBT: some 50,000 a year, two thirds of them T-4 to 460 m, three
-#: quarters north of the equator, dropped every 6 hours at 600 km a day on a hundred
-#: or so lines.  MBT: some 25,000 a year, to 250 m, nearly all northern.  Stations
-#: (bottles and CTD, both variables): some 12,000 a year in the open ocean, 50 km
-#: apart.  Ships: some 1.8 million reports of surface temperature a year.  Drifters:
-#: some 200 at a time.  Yearly numbers are assumed from the yearly counts of the World
-#: Ocean Database and ICOADS to about a factor of 1.5.
+#: About 1985.  XBT: some 46,000 a year, two thirds of them T-4 to 460 m, three
+#: quarters north of the equator, dropped every 6 hours at 600 km a day.  MBT: some
+#: 23,000 a year, to 250 m, nearly all northern.  Stations (bottles and CTD, both
+#: variables): some 11,000 a year in the open ocean, 50 km apart.  Ships: some 1.7
+#: million reports of surface temperature a year.  Drifters: some 200 at a time.  Yearly
+#: numbers are assumed from the yearly counts of the World Ocean Database and ICOADS to
+#: about a factor of 1.5.  The numbers of routes are chosen such that a quarter of all
+#: cells of 4 degrees hold a profile in a month, also assumed.
 _ERA_1980S = (
     Platform("XBT T-4", "route", 0.25, 0.25, (0.0, 460.0), _XBT,
              speed=600.0, duration=10.0, routes=24, north=0.75),
@@ -171,9 +172,9 @@ _ERA_1980S = (
 
 #: About 2015.  Argo: the programme counts 3,800 floats, 3 degrees apart, and 120,000
 #: profiles a year to 2,000 m, in water deeper than that (here: 1,000 m, where they
-#: park), which is 1.06 per 10⁶ km² and day.  XBT: some 18,000 a year, most to 760 m.
+#: park), which is 1.06 per 10⁶ km² and day.  XBT: some 17,000 a year, most to 760 m.
 #: Stations: 5,000 a year.  Moorings: TAO/TRITON, PIRATA and about half of RAMA.
-#: Ships: some 1.1 million reports a year.  Drifters: 1,250 at a time, one daily mean
+#: Ships: some 1.0 million reports a year.  Drifters: 1,250 at a time, one daily mean
 #: each.
 _ERA_ARGO = (
     Platform("Argo", "drift", 1.06, 10.0, (4.0, 2000.0), {_T: 0.002, SALINITY: 0.01},

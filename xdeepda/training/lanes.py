@@ -85,7 +85,7 @@ class Lanes:
 
     def advance(self, state: State) -> None:
         """Keep the states for the next step, without their gradients."""
-        self.state = State(*(part.detach() for part in state))
+        self.state = State(state.mean.detach(), state.variance.detach())
         self.position = self.position + self.length
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Lanes:
         return {
             "position": self.position.tolist(),
             "sign": self.sign.tolist(),
-            "state": None if self.state is None else tuple(self.state),
+            "state": None if self.state is None else (self.state.mean, self.state.variance),
         }
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ class Trainer:
         self.best_score: Score | None = None
         self.records: dict[str, list[Any]] = {}
         self.epoch, self.stale, self.elapsed, self.steps = 0, 0, 0.0, 0
+        self.reserve = 0.0
         self.level_weights = self._level_weights()
 
     def _level_weights(self) -> Tensor:
@@ -113,12 +114,14 @@ class Trainer:
         A KeyboardInterrupt ends the training with a warning; the best weights are kept.
         """
         started = time.monotonic() - self.elapsed
+        if self.budget is not None:
+            self.reserve = self._validation_seconds()
         try:
-            while not self._finished():
+            while not self._finished(started):
                 losses = self._epoch(started)
                 self.elapsed = time.monotonic() - started
                 self.epoch += 1
-                self._record(losses)
+                self._record(losses, started)
                 report({k: v[-1] for k, v in self.records.items() if np.ndim(v[-1]) == 0})
                 if self.checkpoint is not None:
                     self.save_checkpoint()
@@ -131,9 +134,9 @@ class Trainer:
         if self.best_score is None:
             self._validate()
 
-    def _finished(self) -> bool:
+    def _finished(self, started: float) -> bool:
         """Whether to stop before another epoch."""
-        used_up = self.budget is not None and self.elapsed >= self.budget
+        used_up = self.budget is not None and self._fraction(started) >= 1
         return used_up or self.epoch >= self.settings.epochs or self.stale >= self.settings.patience
 
     def _fraction(self, started: float) -> float:
@@ -141,9 +144,17 @@ class Trainer:
         done = self.steps / (self.settings.epochs * self.steps_per_epoch)
         if self.budget is None:
             return min(done, 1.0)
-        # a little is set aside, for the validation at the end
-        spent = (time.monotonic() - started) / (0.97 * self.budget)
-        return min(max(done, spent), 1.0)
+        # the validation at the end must fit in, but never takes more than half
+        limit = max(self.budget - self.reserve, 0.5 * self.budget)
+        return min(max(done, (time.monotonic() - started) / limit), 1.0)
+
+    def _validation_seconds(self) -> float:
+        """Time that a validation will take, from that of a few cycles."""
+        few = Period(self.validation.start, self.validation.start + min(3, len(self.validation)))
+        started = time.monotonic()
+        self.module.eval()
+        rollout_score(self.module, self.reader, self.simulator, few, self.seed, 0)
+        return 1.2 * (time.monotonic() - started) * len(self.validation) / len(few)
 
     def _epoch(self, started: float) -> list[float]:
         """Optimise once through the training years; return the losses."""
@@ -238,9 +249,9 @@ class Trainer:
         for name, value in self.module.state_dict().items():
             self.average[name].lerp_(value, 1 - decay)
 
-    def _record(self, losses: list[float]) -> None:
+    def _record(self, losses: list[float], started: float) -> None:
         """Validate and note the scores of an epoch."""
-        due = self.epoch % self.settings.validate_every == 0 or self._finished()
+        due = self.epoch % self.settings.validate_every == 0 or self._finished(started)
         score = self._validate() if due else None
         missing = np.full(self.reader.tensors.shape[0], np.nan)
         row = {

@@ -131,6 +131,9 @@ def describe(
     InputError
         With all problems that were collected so far and those of the values.
     """
+    if source.is_lazy:
+        # reading may take long: what is wrong already is told before
+        problems.raise_if_any()
     wet = check_values(source, problems)
     problems.raise_if_any()
     climatology = fit_climatology(source, wet, harmonics_of(harmonics, source.cycle), split)

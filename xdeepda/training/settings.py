@@ -132,7 +132,7 @@ def parse_budget(budget: str | float | None) -> float | None:
         return None
     units = {"s": 1.0, "min": 60.0, "h": 3600.0}
     seconds = math.nan
-    if isinstance(budget, (int, float)):
+    if isinstance(budget, (int, float)) and not isinstance(budget, bool):
         seconds = float(budget)
     elif isinstance(budget, str):
         text = budget.strip()

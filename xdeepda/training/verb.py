@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xdeepda.architectures import ArchitectureSpec, architecture_spec
-from xdeepda.bridge import Simulator, Tensors, TruthReader, weights_of
+from xdeepda.bridge import HOLD_BYTES, Simulator, Tensors, TruthReader, weights_of
 from xdeepda.climatology import harmonics_of
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.registry import build
+from xdeepda.core.registry import build, is_trainable
 from xdeepda.errors import InputError, MemoryForeseenError, Problems
 from xdeepda.model import Model
 from xdeepda.observations.operator import error_scales
-from xdeepda.options import available_memory, torch_threads
+from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.progress import progress_bar
 from xdeepda.provenance import hash_arrays, package_version
+from xdeepda.source import RunSource
 from xdeepda.training.lanes import Period, Score
 from xdeepda.training.loop import Trainer
 from xdeepda.training.preparation import Prepared, describe, open_run
@@ -65,8 +67,8 @@ def train(
     cycle : {"pentad", "month", "year"}
         Interval of one analysis; finer samples are averaged to it.
     architecture : str or ArchitectureSpec
-        "default", "increment", "deepda2024", or :func:`xdeepda.increment` /
-        :func:`xdeepda.deepda2024` with settings.
+        "default", "increment", "deepda2024", or one of :mod:`xdeepda.architectures` with
+        settings.
     validation : float
         Fraction of the years, the last ones, that is never trained on.
     epochs : int, optional
@@ -119,18 +121,20 @@ def train(
     spec, chosen, seconds = _check_arguments(
         architecture, network, epochs, budget, checkpoint, resume, settings, problems
     )
+    check_machine(device, seed, problems)
     if source is None or spec is None or chosen is None:
         problems.raise_if_any()
     assert source is not None
     assert spec is not None
     assert chosen is not None
     _check_climatology(climatology, source, problems)
+    _check_length(chosen, split, source, problems)
     with torch_threads():
         prepared = describe(source, split, climatology, problems)
         tensors = Tensors(
             source.grid, prepared.wet, prepared.statistics, prepared.climatology, device
         )
-        check_memory(tensors.shape, spec, chosen, source.is_lazy, len(source))
+        check_memory(tensors.shape, spec, chosen, 0 if source.is_lazy else len(source))
         module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
         bound = network.on(
             source.grid, source.cycle, source.calendar, source.variables, prepared.wet
@@ -170,6 +174,11 @@ def _check_arguments(
     try:
         spec = architecture_spec(architecture)
         chosen = settings_for(spec.name, given)
+        if not is_trainable(spec.name):
+            problems.add(
+                f"the architecture {spec.name!r} has nothing to train",
+                todo=f"fit it: xdeepda.baselines.{spec.name}(ds, ...)",
+            )
     except InputError as error:
         problems.absorb(error)
     try:
@@ -184,7 +193,20 @@ def _check_arguments(
         )
     if resume and checkpoint is None:
         problems.add("resume=True needs checkpoint=", todo="name the file to go on from")
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        problems.add("the folder of checkpoint= does not exist", found=str(Path(checkpoint).parent))
     return spec, chosen, seconds
+
+
+def _check_length(
+    settings: TrainingSettings, split: int, source: RunSource, problems: Problems
+) -> None:
+    """Gradients cannot go back through more cycles than there are to train on."""
+    if 0 < split < settings.cycles:
+        problems.add(
+            f"cycles={settings.cycles} is more than there is to train on",
+            found=f"{split} {source.cycle.name}s",
+        )
 
 
 def _check_climatology(climatology: Any, source: Any, problems: Problems) -> None:
@@ -199,26 +221,38 @@ def check_memory(
     shape: tuple[int, int, int],
     spec: ArchitectureSpec,
     settings: TrainingSettings,
-    lazy: bool,
-    cycles: int,
+    held: int,
 ) -> None:
     """Refuse a training that would not fit.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (C, Y, X).
+    spec : ArchitectureSpec
+    settings : TrainingSettings
+    held : int
+        Cycles of the run that are held in memory besides.
 
     Raises
     ------
     MemoryForeseenError
         With the batch that would fit.
     """
-    needed = training_bytes(shape, spec, settings)
+    step = training_bytes(shape, spec, settings)
+    run = min(4 * held * int(np.prod(shape)), HOLD_BYTES)
     free = available_memory()
-    if free is None or needed < 0.9 * free:
+    if free is None or step + run < 0.9 * free:
         return
-    fits = int(settings.batch * 0.9 * free / needed)
+    fits = int(settings.batch * (0.9 * free - run) / step)
     problems = Problems("train", MemoryForeseenError)
     problems.add(
         "training would not fit into memory",
-        found=f"about {needed / 2**30:.3g} GiB a step, {free / 2**30:.3g} GiB free",
-        todo=f"batch={fits}" if fits else "cycles=1, batch=1, a smaller width, or a coarser grid",
+        found=f"about {step / 2**30:.3g} GiB a step and {run / 2**30:.3g} GiB for the run, "
+        f"{free / 2**30:.3g} GiB free",
+        todo=f"batch={fits}"
+        if fits > 0
+        else "cycles=1, batch=1, a smaller width, or a coarser grid",
     )
     problems.raise_if_any()
 
@@ -228,7 +262,7 @@ def _fingerprint(
 ) -> str:
     """What a checkpoint must agree with to be resumed."""
     arrays = {**prepared.statistics.arrays(), "climatology": prepared.climatology.coefficients}
-    # epochs may grow: a training can be continued for longer
+    # patience only says when to stop; the epochs belong to the schedule of the learning rate
     chosen = {k: v for k, v in asdict(settings).items() if k != "patience"}
     text = f"{spec} {chosen} {network!r} {seed} {prepared.split} {prepared.source.cycles[-1]}"
     return hash_arrays(arrays, text)

@@ -1,0 +1,51 @@
+"""Settings of the documentation.  Build with ``python -m sphinx -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+# one notebook serves the readers of the repository, the tests and this page
+shutil.copyfile(DOCS.parent / "examples" / "01_quickstart.ipynb", DOCS / "quickstart.ipynb")
+
+project = "xdeepda"
+author = "The xdeepda developers"
+copyright = "2026, The xdeepda developers"
+release = importlib.metadata.version("xdeepda")
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build", "figures", "jupyter_execute"]
+templates_path = ["_templates"]
+
+# the quickstart is run at every build; an error in it fails the build
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say it in words
+numpydoc_show_class_members = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"xdeepda {release}"
+html_static_path = ["_static"]
+html_theme_options = {
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
+html_sidebars = {"index": [], "quickstart": [], "concepts": [], "changelog": []}

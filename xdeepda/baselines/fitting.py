@@ -1,0 +1,224 @@
+"""Arrays of the classical baselines, fitted to the anomalies of a control run.
+
+Ensembles of anomalies, leading EOFs in area-weighted normalised units, and a linear
+inverse model of their coefficients.  Knows numpy and the sources of cycle means; the run
+is read in blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from xdeepda.climatology import anomalies
+from xdeepda.training.preparation import Prepared
+
+#: EOFs are those of at most this many cycles, spread over the run.
+SNAPSHOTS = 1500
+#: Ridges of the inverse model that are tried, and parts of the run that test them.
+RIDGES = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0, 20.0, 1e3)
+FOLDS = 4
+#: Largest modulus of an eigenvalue of a linear inverse model: anomalies fade.
+FADING = 0.999
+
+
+class Anomalies:
+    """Normalised anomalies of the training cycles, cells of the sea as vectors.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared, self.count = prepared, prepared.split
+        channels = prepared.wet.shape[0] * prepared.wet.shape[1]
+        wet = prepared.wet.reshape(channels, -1)
+        self.wet = wet.ravel()
+        scale = prepared.statistics.scale[:, None]
+        self.scale = np.broadcast_to(scale, wet.shape).ravel()[self.wet].astype(np.float32)
+        area = prepared.source.grid.area.ravel() * wet
+        weight = area / np.maximum(area.sum(axis=1, keepdims=True), 1e-30)
+        #: Area weights, of sum 1 in every channel; (n,).
+        self.weight = weight.ravel()[self.wet].astype(np.float32)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Anomalies of positions start to stop; float32 (cycles, n)."""
+        p = self.prepared
+        values = anomalies(p.source, p.climatology, p.wet, start, stop)
+        return values.reshape(len(values), -1)[:, self.wet] / self.scale
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """All training cycles, some at a time, with the position of the first."""
+        step = self.prepared.source.block
+        for start in range(0, self.count, step):
+            yield start, self.read(start, min(start + step, self.count))
+
+    def pick(self, number: int) -> np.ndarray:
+        """Anomalies of `number` cycles, spread over the run and over the seasons; (number, n)."""
+        wanted = spread(self.count, number)
+        parts = []
+        for start, block in self.blocks():
+            inside = wanted[(wanted >= start) & (wanted < start + len(block))]
+            parts.append(block[inside - start])
+        return np.concatenate(parts)
+
+
+def spread(count: int, number: int) -> np.ndarray:
+    """`number` of `count` positions, one at random in each of as many equal parts.
+
+    Equal steps would meet the same seasons again and again.
+    """
+    rng = np.random.default_rng(0)
+    edges = np.linspace(0, count, number + 1)
+    drawn = rng.uniform(edges[:-1], edges[1:]).astype(np.int64)
+    # a part may be no longer than one position: keep them different
+    drawn = np.maximum.accumulate(drawn - np.arange(number)) + np.arange(number)
+    last = count - number + np.arange(number)
+    return np.asarray(np.minimum(drawn, last))
+
+
+def roots_of(states: np.ndarray) -> np.ndarray:
+    """Roots of the sample correlation: rows of length 1 of cells; (cycles, n) -> (n, cycles)."""
+    roots = states.T.astype(np.float64)
+    length = np.linalg.norm(roots, axis=1, keepdims=True)
+    roots /= np.where(length > 0, length, 1.0)
+    return np.ascontiguousarray(roots, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Leading EOFs, and the linear inverse model of their coefficients.
+
+    Attributes
+    ----------
+    patterns : numpy.ndarray, shape (n, k)
+        Orthonormal under the area weights.
+    operator, noise : numpy.ndarray, shape (k, k)
+    spectrum : numpy.ndarray, shape (k,)
+        Variance of the coefficients.
+    """
+
+    patterns: np.ndarray
+    operator: np.ndarray
+    noise: np.ndarray
+    spectrum: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name -> array of float32, for the module."""
+        return {f"filter.{k}": np.asarray(v, dtype=np.float32) for k, v in vars(self).items()}
+
+
+def fit_patterns(run: Anomalies, number: int) -> Patterns:
+    """EOFs of a run and a linear inverse model of one cycle.
+
+    Parameters
+    ----------
+    run : Anomalies
+    number : int
+        EOFs, fewer than cycles.
+    """
+    patterns = eofs(run.pick(min(run.count, SNAPSHOTS)), run.weight, number)
+    series = coefficients(run, patterns)
+    spectrum = (series**2).mean(axis=0)
+    operator, noise = inverse_model(series)
+    return Patterns(patterns, operator, noise, spectrum)
+
+
+def eofs(states: np.ndarray, weight: np.ndarray, number: int) -> np.ndarray:
+    """Leading EOFs of states (cycles, n), orthonormal under `weight` (n,); float32 (n, number)."""
+    weighted = states * np.sqrt(weight)
+    values, vectors = np.linalg.eigh((weighted @ weighted.T).astype(np.float64))
+    leading = vectors[:, ::-1][:, :number] / np.sqrt(np.maximum(values[::-1][:number], 1e-12))
+    out = weighted.T @ leading.astype(np.float32)
+    return out / np.sqrt(np.maximum(weight, 1e-30))[:, None]
+
+
+def coefficients(run: Anomalies, patterns: np.ndarray) -> np.ndarray:
+    """Coefficients of the training cycles, float64 (cycles, k)."""
+    projector = run.weight[:, None] * patterns
+    return np.concatenate([block @ projector for _, block in run.blocks()]).astype(np.float64)
+
+
+def inverse_model(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Linear inverse model of one cycle: operator A and noise covariance Q.
+
+    A ridge regression of each state on the one before, in which not the memory of each
+    coefficient but its couplings with others are held small, as much as predicts best the
+    quarters of the run that were left out.  Q is what keeps the variance of the run:
+    C - A C Aᵀ, without negative parts.
+
+    Parameters
+    ----------
+    series : numpy.ndarray, shape (cycles, k)
+
+    Returns
+    -------
+    operator, noise : numpy.ndarray, shape (k, k)
+    """
+    deviation = np.sqrt(np.maximum((series**2).mean(axis=0), 1e-30))
+    normal = series / deviation
+    before, after = normal[:-1], normal[1:]
+    operator = _regression(before, after, _best_ridge(series, deviation))
+    largest = np.abs(np.linalg.eigvals(operator)).max()
+    operator *= min(1.0, FADING / max(largest, 1e-30))
+    covariance = normal.T @ normal / len(normal)
+    noise = covariance - operator @ covariance @ operator.T
+    values, vectors = np.linalg.eigh((noise + noise.T) / 2)
+    noise = (vectors * np.maximum(values, 1e-4)) @ vectors.T
+    outer = np.outer(deviation, deviation)
+    return operator * (deviation[:, None] / deviation[None, :]), noise * outer
+
+
+def _regression(before: np.ndarray, after: np.ndarray, ridge: float) -> np.ndarray:
+    """Operator from `before` to `after`, its couplings held down by `ridge`."""
+    square = before.T @ before
+    size = np.maximum(np.diag(square), 1e-30)
+    alone = (before * after).sum(axis=0) / size
+    couplings = np.linalg.solve(square + ridge * np.diag(size), before.T @ (after - before * alone))
+    return np.asarray(np.diag(alone) + couplings.T)
+
+
+def _best_ridge(series: np.ndarray, deviation: np.ndarray) -> float:
+    """Ridge that predicts best what it was not fitted to, in the units of the series."""
+    normal = series / deviation
+    before, after = normal[:-1], normal[1:]
+    fold = np.arange(len(before)) * FOLDS // len(before)
+    errors = []
+    for ridge in RIDGES:
+        error = 0.0
+        for left_out in range(FOLDS):
+            mine, theirs = fold != left_out, fold == left_out
+            operator = _regression(before[mine], after[mine], ridge)
+            missed = (after[theirs] - before[theirs] @ operator.T) * deviation
+            error += float((missed**2).sum())
+        errors.append(error)
+    return RIDGES[int(np.argmin(errors))]
+
+
+def fit_rest(
+    run: Anomalies, patterns: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the patterns leave of a run: roots (n, number), variance (n,), lag-one memory (n,)."""
+    projector = run.weight[:, None] * patterns
+
+    def left(block: np.ndarray) -> np.ndarray:
+        return np.asarray(block - (block @ projector) @ patterns.T)
+
+    square, lagged = np.zeros(len(patterns)), np.zeros(len(patterns))
+    last: np.ndarray | None = None
+    for _, block in run.blocks():
+        rest = left(block)
+        chain = rest if last is None else np.concatenate([last, rest])
+        lagged += np.einsum("tn,tn->n", chain[1:], chain[:-1])
+        square += np.einsum("tn,tn->n", rest, rest)
+        last = rest[-1:]
+    variance = square / run.count
+    memory = np.clip(lagged / np.maximum(square, 1e-30), 0.0, 0.999)
+    return (
+        roots_of(left(run.pick(number))),
+        np.maximum(variance, 1e-4).astype(np.float32),
+        memory.astype(np.float32),
+    )
