@@ -1,4 +1,4 @@
-"""Settings of the documentation.  Build with ``python -m sphinx -W -b html docs docs/_build/html``."""
+"""Settings of the documentation: ``python -m sphinx -W -b html docs docs/_build/html``."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xdeepda.model import Model, load_model
     from xdeepda.observations.network import Network, network
     from xdeepda.observations.operator import observe
+    from xdeepda.observations.readers import open_observations
     from xdeepda.observations.superob import superob
     from xdeepda.options import set_options
     from xdeepda.training import train
@@ -34,6 +35,7 @@ _PUBLIC = {
     "load_model": "xdeepda.model",
     "network": "xdeepda.observations.network",
     "observe": "xdeepda.observations.operator",
+    "open_observations": "xdeepda.observations.readers",
     "set_options": "xdeepda.options",
     "superob": "xdeepda.observations.superob",
     "train": "xdeepda.training",
@@ -52,6 +54,7 @@ __all__ = [
     "load_model",
     "network",
     "observe",
+    "open_observations",
     "set_options",
     "superob",
     "train",

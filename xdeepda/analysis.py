@@ -108,6 +108,7 @@ class AnalysisWriter:
         }
         ds[name].encoding = self._time_encoding()
         ds[f"{name}_bnds"].encoding = self._time_encoding()
+        ds = self._with_other_coordinates(self._with_bounds(ds))
         before = self.source.original.attrs.get("history")
         ds.attrs = {
             "Conventions": "CF-1.11",
@@ -117,11 +118,32 @@ class AnalysisWriter:
             "model_hash": self.model.hash,
             "seed": seed,
         }
+        return unit_tools.requantify_axes(ds, self.source.original)
+
+    def _with_bounds(self, ds: xr.Dataset) -> xr.Dataset:
+        """Take over the bounds of the axes in space."""
+        original = self.source.original
+        for coord in self.source.layout.coords.values():
+            name = original[coord.name].attrs.get("bounds")
+            if isinstance(original, xr.Dataset) and name in original.variables:
+                ds[name] = original[name].variable.drop_encoding()
+                ds[coord.name].attrs["bounds"] = name
+        return ds
+
+    def _with_other_coordinates(self, ds: xr.Dataset) -> xr.Dataset:
+        """Take over what lies along the axes in space, and single values, times apart."""
+        space = {str(c.name) for c in self.source.layout.coords.values()}
+        for name, coord in self.source.original.coords.items():
+            is_time = coord.dtype.kind in "MO"
+            if name not in ds.variables and not is_time and {*map(str, coord.dims)} <= space:
+                ds = ds.assign_coords({name: coord.variable.drop_encoding()})
         return ds
 
     def _time_encoding(self) -> dict[str, Any]:
         """Days since the first year; bounds must agree with their time axis to the letter."""
-        calendar = "standard" if self.calendar == "gregorian" else self.calendar
+        # datetime64 is proleptic, cftime's "gregorian" is what CF calls standard
+        names = {"standard": "proleptic_gregorian", "gregorian": "standard"}
+        calendar = names.get(self.calendar, self.calendar)
         year = int(self.wanted[0] // self.model.cycle.per_year)
         unit = f"days since {year:04d}-01-01 00:00:00"
         return {"units": unit, "calendar": calendar, "dtype": "float64"}
@@ -140,6 +162,9 @@ class AnalysisWriter:
         if "member" in da.dims:
             da = da.assign_coords(member=np.arange(da.sizes["member"]))
         da = layout.restore(da)
+        member = layout.axes.member
+        if member in da.dims and member in self.source.original.coords:
+            da = da.assign_coords({member: self.source.original[member].variable})
         if time not in layout.dims:
             da = da.transpose(
                 *[d for d in da.dims if d not in layout.dims], *layout.dims, missing_dims="ignore"
@@ -198,10 +223,11 @@ def increment(analysis: xr.Dataset, var: str | None = None) -> xr.Dataset | xr.D
     --------
     >>> analysis.deepda.increment("thetao")  # doctest: +SKIP
     """
+    fields = analysis.data_vars if isinstance(analysis, xr.Dataset) else ()
     names = [
         str(n).removesuffix("_background")
-        for n in analysis.data_vars
-        if str(n).endswith("_background")
+        for n in fields
+        if str(n).endswith("_background") and str(n).removesuffix("_background") in fields
     ]
     wanted = names if var is None else [var]
     if not names or any(name not in names for name in wanted):

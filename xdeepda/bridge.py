@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xdeepda.source import RunSource
 
 #: A run of at most this many bytes (float32) is held as one tensor while training; a longer
-#: or a lazy one is read in segments.
+#: one, and one of dask, is read in segments.
 HOLD_BYTES = 2 * 2**30
 
 
@@ -146,7 +146,7 @@ class TruthReader:
         self.source, self.tensors = source, tensors
         bytes_needed = 4 * len(source) * int(np.prod(source.shape))
         self._held: Tensor | None = None
-        if not source.is_lazy and bytes_needed <= HOLD_BYTES:
+        if not source.is_chunked and bytes_needed <= HOLD_BYTES:
             blocks = [self._load(first, first + len(b)) for first, b in source.blocks()]
             self._held = torch.cat(blocks)
 

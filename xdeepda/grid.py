@@ -457,7 +457,7 @@ def layout_of(da: xr.DataArray, problems: Problems | None = None) -> Layout:
         if dim is None:
             continue
         coord = da.coords[dim]
-        coords[name] = coord.drop_vars([c for c in coord.coords if c != dim])
+        coords[name] = _bare(coord)
         axis = read(coord, own, guesses)
         if axis is None:
             continue
@@ -472,6 +472,13 @@ def layout_of(da: xr.DataArray, problems: Problems | None = None) -> Layout:
     grid = Grid(values["depth"], values["lat"], values["lon"], cyclic)
     axes = Axes(**{a: getattr(axes, a) for a in DIMS}, guesses=tuple(guesses))
     return Layout(axes, grid, tuple(map(str, da.dims)), order, coords)
+
+
+def _bare(coord: xr.DataArray) -> xr.DataArray:
+    """Coordinate alone: no other coordinates, no way of storage, no bounds that are elsewhere."""
+    alone = coord.drop_vars([c for c in coord.coords if c != coord.name]).drop_encoding()
+    alone.attrs = {name: value for name, value in coord.attrs.items() if name != "bounds"}
+    return alone
 
 
 def _numbers(coord: xr.DataArray, problems: Problems) -> np.ndarray | None:

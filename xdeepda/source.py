@@ -284,6 +284,11 @@ class RunSource:
         return any(not isinstance(f.variable._data, np.ndarray) for f in self.fields)
 
     @property
+    def is_chunked(self) -> bool:
+        """Whether dask holds the values: a sign that they are many."""
+        return any(f.chunks is not None for f in self.fields)
+
+    @property
     def block(self) -> int:
         """Cycles that are read at once while streaming."""
         samples = max(int(np.diff(self._offsets).max(initial=1)), 1)

@@ -86,20 +86,32 @@ def unit_of(da: xr.DataArray) -> str | None:
 
 
 def dequantify(obj: Labelled) -> Labelled:
-    """Strip pint from an object; the unit goes into the attribute ``units``.
+    """Strip pint from an object and its coordinates; the unit goes into the attribute ``units``.
 
     Returns the same object where nothing is quantified, else a new one.
     """
+    axes = {name: coord for name, coord in obj.coords.items() if is_quantified(coord)}
+    if axes:
+        # dropped first, with the index that pint-xarray gave them
+        plain_axes = {
+            name: (coord.dims, _magnitude(coord), {**coord.attrs, "units": unit_of(coord)})
+            for name, coord in axes.items()
+        }
+        obj = cast(Labelled, obj.drop_vars(list(axes)).assign_coords(plain_axes))
     if isinstance(obj, xr.Dataset):
         changed = {name: dequantify(da) for name, da in obj.data_vars.items() if is_quantified(da)}
         return cast(Labelled, obj.assign(changed)) if changed else obj
     if not is_quantified(obj):
         return obj
-    unit = unit_of(obj)
-    quantity: Any = obj.variable._data
-    plain = obj.copy(data=quantity.magnitude)
-    plain.attrs = {**obj.attrs, "units": unit}
+    plain = obj.copy(data=_magnitude(obj))
+    plain.attrs = {**obj.attrs, "units": unit_of(obj)}
     return plain
+
+
+def _magnitude(da: xr.DataArray) -> Any:
+    """Numbers of a quantified DataArray."""
+    quantity: Any = da.variable._data
+    return quantity.magnitude
 
 
 def requantify(da: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
@@ -111,6 +123,16 @@ def requantify(da: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
     out = da.copy(data=quantity(da.data, da.attrs["units"]))
     out.attrs = attrs
     return out
+
+
+def requantify_axes(ds: xr.Dataset, like: xr.Dataset | xr.DataArray) -> xr.Dataset:
+    """Give coordinates of the same name the units, and the index, that those of `like` have."""
+    for name, coord in like.coords.items():
+        if name in ds.coords and is_quantified(coord):
+            index = {name: like.xindexes[name]} if name in like.xindexes else {}
+            axis = xr.Coordinates({name: coord.variable}, indexes=index)
+            ds = ds.drop_vars(str(name)).assign_coords(axis)
+    return ds
 
 
 def same_dimension(unit: str, other: str) -> bool:

@@ -15,8 +15,8 @@ import numpy as np
 from xdeepda.climatology import anomalies
 from xdeepda.training.preparation import Prepared
 
-#: EOFs are those of at most this many cycles, spread over the run.
-SNAPSHOTS = 1500
+#: EOFs are those of so many cycles at least (if there are), and for each EOF.
+SNAPSHOTS, PER_PATTERN = 500, 4
 #: Ridges of the inverse model that are tried, and parts of the run that test them.
 RIDGES = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0, 20.0, 1e3)
 FOLDS = 4
@@ -50,11 +50,12 @@ class Anomalies:
         values = anomalies(p.source, p.climatology, p.wet, start, stop)
         return values.reshape(len(values), -1)[:, self.wet] / self.scale
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """All training cycles, some at a time, with the position of the first."""
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Training cycles start to stop, some at a time, with the position of the first."""
+        stop = self.count if stop is None else stop
         step = self.prepared.source.block
-        for start in range(0, self.count, step):
-            yield start, self.read(start, min(start + step, self.count))
+        for first in range(start, stop, step):
+            yield first, self.read(first, min(first + step, stop))
 
     def pick(self, number: int) -> np.ndarray:
         """Anomalies of `number` cycles, spread over the run and over the seasons; (number, n)."""
@@ -111,8 +112,13 @@ class Patterns:
         return {f"filter.{k}": np.asarray(v, dtype=np.float32) for k, v in vars(self).items()}
 
 
-def fit_patterns(run: Anomalies, number: int) -> Patterns:
-    """EOFs of a run and a linear inverse model of one cycle.
+def snapshot_number(cycles: int, patterns: int) -> int:
+    """How many cycles the EOFs are made of."""
+    return min(cycles, max(SNAPSHOTS, PER_PATTERN * patterns))
+
+
+class Snapshots:
+    """Weighted anomalies of cycles spread over a run, and EOFs of all or some of them.
 
     Parameters
     ----------
@@ -120,20 +126,35 @@ def fit_patterns(run: Anomalies, number: int) -> Patterns:
     number : int
         EOFs, fewer than cycles.
     """
-    patterns = eofs(run.pick(min(run.count, SNAPSHOTS)), run.weight, number)
+
+    def __init__(self, run: Anomalies, number: int) -> None:
+        self.number = number
+        count = snapshot_number(run.count, number)
+        self.positions = spread(run.count, count)
+        self.root = np.sqrt(np.maximum(run.weight, 1e-30))
+        self.weighted = run.pick(count)
+        self.weighted *= self.root
+        self.gram = (self.weighted @ self.weighted.T).astype(np.float64)
+
+    def eofs(self, keep: np.ndarray | None = None) -> np.ndarray:
+        """Leading EOFs of the snapshots `keep` (all by default); float32 (n, number).
+
+        Orthonormal under the area weights.
+        """
+        kept = np.arange(len(self.gram)) if keep is None else np.flatnonzero(keep)
+        values, vectors = np.linalg.eigh(self.gram[np.ix_(kept, kept)])
+        values, vectors = values[::-1][: self.number], vectors[:, ::-1][:, : self.number]
+        leading = np.zeros((len(self.gram), vectors.shape[1]), dtype=np.float32)
+        leading[kept] = vectors / np.sqrt(np.maximum(values, 1e-12))
+        return np.asarray(self.weighted.T @ leading / self.root[:, None])
+
+
+def fit_patterns(run: Anomalies, snapshots: Snapshots) -> Patterns:
+    """EOFs of a run and a linear inverse model of one cycle."""
+    patterns = snapshots.eofs()
     series = coefficients(run, patterns)
-    spectrum = (series**2).mean(axis=0)
     operator, noise = inverse_model(series)
-    return Patterns(patterns, operator, noise, spectrum)
-
-
-def eofs(states: np.ndarray, weight: np.ndarray, number: int) -> np.ndarray:
-    """Leading EOFs of states (cycles, n), orthonormal under `weight` (n,); float32 (n, number)."""
-    weighted = states * np.sqrt(weight)
-    values, vectors = np.linalg.eigh((weighted @ weighted.T).astype(np.float64))
-    leading = vectors[:, ::-1][:, :number] / np.sqrt(np.maximum(values[::-1][:number], 1e-12))
-    out = weighted.T @ leading.astype(np.float32)
-    return out / np.sqrt(np.maximum(weight, 1e-30))[:, None]
+    return Patterns(patterns, operator, noise, (series**2).mean(axis=0))
 
 
 def coefficients(run: Anomalies, patterns: np.ndarray) -> np.ndarray:
@@ -198,27 +219,52 @@ def _best_ridge(series: np.ndarray, deviation: np.ndarray) -> float:
     return RIDGES[int(np.argmin(errors))]
 
 
-def fit_rest(
-    run: Anomalies, patterns: np.ndarray, number: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the patterns leave of a run: roots (n, number), variance (n,), lag-one memory (n,)."""
-    projector = run.weight[:, None] * patterns
+@dataclass
+class Rest:
+    """What the EOFs leave of a run that they were not made of.
 
-    def left(block: np.ndarray) -> np.ndarray:
-        return np.asarray(block - (block @ projector) @ patterns.T)
+    Attributes
+    ----------
+    variance : numpy.ndarray, shape (n,)
+    memory : numpy.ndarray, shape (n,)
+        Correlation of one cycle with the next.
+    states : numpy.ndarray, shape (ensemble, n)
+        Some of it, spread over the run.
+    """
 
-    square, lagged = np.zeros(len(patterns)), np.zeros(len(patterns))
-    last: np.ndarray | None = None
-    for _, block in run.blocks():
-        rest = left(block)
-        chain = rest if last is None else np.concatenate([last, rest])
-        lagged += np.einsum("tn,tn->n", chain[1:], chain[:-1])
-        square += np.einsum("tn,tn->n", rest, rest)
-        last = rest[-1:]
-    variance = square / run.count
-    memory = np.clip(lagged / np.maximum(square, 1e-30), 0.0, 0.999)
-    return (
-        roots_of(left(run.pick(number))),
-        np.maximum(variance, 1e-4).astype(np.float32),
-        memory.astype(np.float32),
-    )
+    variance: np.ndarray
+    memory: np.ndarray
+    states: np.ndarray
+
+
+def fit_rest(run: Anomalies, snapshots: Snapshots, ensemble: int) -> Rest:
+    """What EOFs leave of the parts of a run, each seen with EOFs of the other parts.
+
+    EOFs hold nearly all of the cycles that they were made of, and much less of others.
+
+    Parameters
+    ----------
+    run : Anomalies
+    snapshots : Snapshots
+    ensemble : int
+        States to return.
+    """
+    fold = snapshots.positions * FOLDS // run.count
+    wanted = spread(run.count, ensemble)
+    square, lagged, before = np.zeros((3, run.wet.sum()))
+    states = []
+    for part in range(FOLDS):
+        patterns = snapshots.eofs(fold != part)
+        projector = run.weight[:, None] * patterns
+        start, stop = (-(-run.count * f // FOLDS) for f in (part, part + 1))
+        last = None
+        for first, block in run.blocks(start, stop):
+            block -= (block @ projector) @ patterns.T
+            states.append(block[wanted[(wanted >= first) & (wanted < first + len(block))] - first])
+            chain = block if last is None else np.concatenate([last, block])
+            lagged += np.einsum("tn,tn->n", chain[1:], chain[:-1])
+            before += np.einsum("tn,tn->n", chain[:-1], chain[:-1])
+            square += np.einsum("tn,tn->n", block, block)
+            last = block[-1:]
+    memory = np.clip(lagged / np.maximum(before, 1e-30), 0.0, 0.999)
+    return Rest(np.maximum(square / run.count, 1e-4), memory, np.concatenate(states))

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from xdeepda.architectures import SETTINGS, ArchitectureSpec
-from xdeepda.baselines.fitting import Anomalies, fit_patterns, fit_rest, roots_of
+from xdeepda.baselines.fitting import (
+    Anomalies,
+    Snapshots,
+    fit_patterns,
+    fit_rest,
+    roots_of,
+    snapshot_number,
+)
 from xdeepda.errors import InputError, MemoryForeseenError, Problems
 from xdeepda.model import Model
 from xdeepda.options import available_memory, torch_threads
@@ -241,7 +248,7 @@ def fit(
     assert source is not None
     assert spec is not None
     with torch_threads():
-        foresee(spec, source, split, _observed(source, network))
+        foresee(spec, source, split, observed_number(source, network))
         prepared = describe(source, split, None, problems)
         model = assemble(prepared, spec, arrays_of(prepared, spec), network)
         return model if network is None else Rollout(prepared, network).calibrated(model)
@@ -273,7 +280,7 @@ def specify(
     return spec
 
 
-def _observed(source: RunSource, network: Any) -> int:
+def observed_number(source: RunSource, network: Any) -> int:
     """Observations of a cycle, about."""
     cells = source.wet.sum()
     if network is None:
@@ -282,12 +289,16 @@ def _observed(source: RunSource, network: Any) -> int:
     return len(bound.draw(int(source.cycles[-1]), np.random.default_rng(0))[0])
 
 
-def needed_bytes(spec: ArchitectureSpec, cells: int, columns: int, observed: int) -> int:
+def needed_bytes(
+    spec: ArchitectureSpec, cycles: int, cells: int, columns: int, observed: int
+) -> int:
     """Memory that fitting and an analysis take at most, about."""
     settings = spec.settings
     held = settings.get("ensemble", 0) + settings.get("patterns", 0)
     # twice while fitting: the states and what is made of them
     total = 4 * cells * (3 * held + 12)
+    if "patterns" in settings:
+        total += 4 * cells * snapshot_number(cycles, settings["patterns"])
     if "ensemble" in settings:
         pairs = min(observed**2, 10**8) if settings["local"] else observed**2
         places = min(observed, columns)
@@ -304,7 +315,7 @@ def foresee(spec: ArchitectureSpec, source: RunSource, split: int, observed: int
         Naming the variant that needs less.
     """
     cells, columns = int(source.wet.sum()), int(source.wet.any(axis=(0, 1)).sum())
-    needed, free = needed_bytes(spec, cells, columns, observed), available_memory()
+    needed, free = needed_bytes(spec, split, cells, columns, observed), available_memory()
     if free is None or needed < 0.9 * free:
         return
     problems = Problems(f"baselines.{spec.name}", MemoryForeseenError)
@@ -328,20 +339,20 @@ def arrays_of(prepared: Prepared, spec: ArchitectureSpec) -> dict[str, np.ndarra
     run, settings = Anomalies(prepared), spec.settings
     arrays: dict[str, np.ndarray] = {}
     if "patterns" in settings:
-        patterns = fit_patterns(run, settings["patterns"])
-        arrays |= patterns.arrays()
+        snapshots = Snapshots(run, settings["patterns"])
+        rest = fit_rest(run, snapshots, settings.get("ensemble", 2))
+        arrays |= fit_patterns(run, snapshots).arrays()
+        arrays["filter.rest"] = rest.variance.astype(np.float32)
         if "ensemble" in settings:
-            roots, variance, memory = fit_rest(run, patterns.patterns, settings["ensemble"])
-            arrays |= {"rest_variance": variance, "rest_memory": memory}
-    else:
-        roots = roots_of(run.pick(settings["ensemble"]))
+            arrays["rest_memory"] = rest.memory.astype(np.float32)
     if "ensemble" in settings:
+        states = rest.states if "patterns" in settings else run.pick(settings["ensemble"])
         grid = prepared.source.grid
         ny, nx = prepared.wet.shape[2:]
         latitude = np.zeros(ny) if grid.lat is None else np.deg2rad(grid.lat)
         longitude = np.zeros(nx) if grid.lon is None else np.deg2rad(grid.lon)
         arrays |= {
-            "covariance.roots": roots,
+            "covariance.roots": roots_of(states),
             "covariance.latitude": latitude.astype(np.float32),
             "covariance.longitude": longitude.astype(np.float32),
         }

@@ -45,12 +45,12 @@ class EnOIArchitecture(Architecture):
         geometry: Geometry,
         *,
         ensemble: int = 108,
-        localisation: float = 3000.0,
+        localisation: float = 4500.0,
         inflation: float = 1.0,
         damping: float = 1.0,
         evolving: bool = True,
         local: bool = True,
-        most: int = 200,
+        most: int = 100,
     ) -> None:
         super().__init__(geometry)
         self.sea = Sea(geometry)
@@ -83,10 +83,10 @@ class OIArchitecture(EnOIArchitecture):
         geometry: Geometry,
         *,
         ensemble: int = 108,
-        localisation: float = 3000.0,
+        localisation: float = 4500.0,
         inflation: float = 1.0,
         local: bool = True,
-        most: int = 200,
+        most: int = 100,
     ) -> None:
         super().__init__(
             geometry,
@@ -136,13 +136,11 @@ class KalmanArchitecture(Architecture):
         *,
         patterns: int = 150,
         inflation: float = 1.0,
-        truncation: float = 1.0,
+        truncation: float = 3.0,
     ) -> None:
         super().__init__(geometry)
         self.sea = Sea(geometry)
-        self.filter = ReducedFilter(
-            self.sea, self.weights, self.clim_variance, patterns, inflation
-        )
+        self.filter = ReducedFilter(self.sea, self.weights, self.clim_variance, patterns, inflation)
         self.truncation = truncation
 
     def forecast(self, state: State) -> State:
@@ -152,15 +150,13 @@ class KalmanArchitecture(Architecture):
     def analyse(self, background: State, observed: Observed) -> State:
         """Analysis of the filter, as fields."""
         coefficients, covariance = self.filter.unpack(background)
-        extra = (self.truncation * self.filter.truncated()).expand(len(coefficients), -1)
+        extra = (self.truncation * self.filter.rest).expand(len(coefficients), -1)
         none = torch.zeros_like(extra)
-        return self._state(
-            *self.filter.analyse(coefficients, covariance, none, extra, observed)
-        )
+        return self._state(*self.filter.analyse(coefficients, covariance, none, extra, observed))
 
     def _state(self, coefficients: Tensor, covariance: Tensor) -> State:
         """Fields of coefficients and covariance."""
-        variance = self.filter.variance(covariance) + self.filter.truncated()
+        variance = self.filter.variance(covariance) + self.filter.rest
         mean = self.sea.field(self.filter.fields(coefficients))
         return State(mean, self.sea.field(variance), packed(coefficients, covariance))
 
@@ -185,7 +181,6 @@ class CombinedArchitecture(Architecture):
     """
 
     trainable = False
-    rest_variance: Tensor
     rest_memory: Tensor
 
     def __init__(
@@ -193,20 +188,19 @@ class CombinedArchitecture(Architecture):
         geometry: Geometry,
         *,
         patterns: int = 100,
-        truncation: float = 1.0,
+        truncation: float = 4.0,
         ensemble: int = 108,
-        localisation: float = 2500.0,
+        localisation: float = 4000.0,
         inflation: float = 1.0,
         damping: float = 1.0,
         evolving: bool = True,
         local: bool = True,
-        most: int = 200,
+        most: int = 100,
     ) -> None:
         super().__init__(geometry)
         self.sea = Sea(geometry)
         self.covariance = EnsembleCovariance(self.sea, ensemble, localisation, local, most)
         self.filter = ReducedFilter(self.sea, self.weights, self.clim_variance, patterns, 1.0)
-        self.register_buffer("rest_variance", torch.zeros(self.sea.size))
         self.register_buffer("rest_memory", torch.zeros(self.sea.size))
         self.truncation, self.inflation = truncation, inflation
         self.damping, self.evolving = damping, evolving
@@ -217,7 +211,7 @@ class CombinedArchitecture(Architecture):
         rest = self.sea.vector(state.mean) - self.filter.fields(coefficients)
         variance = self.sea.vector(state.variance) - self.filter.variance(covariance)
         # the difference of two that are nearly equal
-        floor = 1e-4 * self.rest_variance
+        floor = 1e-4 * self.filter.rest
         return coefficients, covariance, rest, torch.maximum(variance, floor)
 
     def forecast(self, state: State) -> State:
@@ -225,8 +219,8 @@ class CombinedArchitecture(Architecture):
         coefficients, covariance, rest, variance = self.parts(state)
         later = self.filter.forecast(coefficients, covariance)
         memory = self.rest_memory**self.damping
-        grown = memory**2 * variance + (1 - memory**2) * self.rest_variance
-        return self._state(*later, memory * rest, grown)
+        grown = memory**2 * variance + (1 - memory**2) * self.filter.rest
+        return self._state(*later, memory * rest, self.filter.variance(later[1]) + grown)
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Filter first, then EnOI of what it leaves."""
@@ -235,22 +229,18 @@ class CombinedArchitecture(Architecture):
             coefficients, covariance, rest, self.truncation * variance, observed
         )
         mean = self.filter.fields(coefficients) + rest
-        scale = variance if self.evolving else self.rest_variance.expand_as(variance)
-        blurred = self.sea.field(self.filter.variance(covariance)) * observed.mask
+        scale = variance if self.evolving else self.filter.rest.expand_as(variance)
+        known = self.filter.variance(covariance)
+        blurred = observed.variance + self.sea.field(known) * observed.mask
         increment, reduction = self.covariance.analyse(
-            mean,
-            self.inflation * scale,
-            observed._replace(variance=observed.variance + blurred),
+            mean, self.inflation * scale, observed._replace(variance=blurred)
         )
-        return self._state(
-            coefficients, covariance, rest + increment, variance * (1 - reduction)
-        )
+        total = known + variance * (1 - reduction)
+        return self._state(coefficients, covariance, rest + increment, total)
 
     def _state(
         self, coefficients: Tensor, covariance: Tensor, rest: Tensor, variance: Tensor
     ) -> State:
-        """Fields of the parts."""
-        mean = self.filter.fields(coefficients) + rest
-        total = self.filter.variance(covariance) + variance
-        carried = packed(coefficients, covariance)
-        return State(self.sea.field(mean), self.sea.field(total), carried)
+        """Fields of the parts and of the variance of both, (B, n)."""
+        mean = self.sea.field(self.filter.fields(coefficients) + rest)
+        return State(mean, self.sea.field(variance), packed(coefficients, covariance))

@@ -173,6 +173,7 @@ class ReducedFilter(nn.Module):
     operator: Tensor  # (k, k) A
     noise: Tensor  # (k, k) Q
     spectrum: Tensor  # (k,) variance of the coefficients in the control run
+    rest: Tensor  # (n,) variance that the patterns leave out
     weights: Tensor
     climate: Tensor
 
@@ -185,6 +186,7 @@ class ReducedFilter(nn.Module):
         self.register_buffer("operator", torch.zeros(patterns, patterns))
         self.register_buffer("noise", torch.zeros(patterns, patterns))
         self.register_buffer("spectrum", torch.zeros(patterns))
+        self.register_buffer("rest", torch.zeros(sea.size))
         self.register_buffer("weights", sea.vector(weights), persistent=False)
         self.register_buffer("climate", sea.vector(climate), persistent=False)
 
@@ -192,12 +194,6 @@ class ReducedFilter(nn.Module):
     def exact(x: Tensor) -> Tensor:
         """Double precision, but on devices that have none."""
         return x if x.device.type == "mps" else x.double()
-
-    def truncated(self) -> Tensor:
-        """Climatological variance that the patterns leave out, shape (n,)."""
-        rest = self.climate - self.patterns.square() @ self.spectrum
-        # rounding, and cells that the patterns hold almost whole
-        return torch.maximum(rest, 1e-3 * self.climate)
 
     def unpack(self, state: State) -> tuple[Tensor, Tensor]:
         """Coefficients (B, k) and covariance (B, k, k) of a state.

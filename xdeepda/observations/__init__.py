@@ -7,6 +7,7 @@ no tensors and no torch.
 
 from __future__ import annotations
 
+from xdeepda.observations import readers
 from xdeepda.observations.cells import Cells, merge
 from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.network import BoundNetwork, Network, network
@@ -28,5 +29,6 @@ __all__ = [
     "merge",
     "network",
     "observe",
+    "readers",
     "superob",
 ]

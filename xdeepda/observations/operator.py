@@ -100,7 +100,10 @@ def observe(
         dtype=np.float32,
     )
     out.attrs.update(network=repr(network), seed=int(seed))
-    return out
+    for name in source.variables:
+        for part in (name, f"{name}_error"):
+            out[part] = unit_tools.requantify(out[part], _field(truth, name))
+    return unit_tools.requantify_axes(out, truth)
 
 
 def _field(truth: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:

@@ -45,17 +45,17 @@ class TrainingSettings:
     """
 
     epochs: int = 60
-    batch: int = 8
+    batch: int = 4
     cycles: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     adversarial: float = 0.0
     variance_loss: float = 0.05
     loss: str = "rmse"
     level_weights: str = "equal"
     flip_sign: bool = True
-    averaging: float = 0.98
-    patience: int = 12
+    averaging: float = 0.99
+    patience: int = 20
     validate_every: int = 1
     restart: float = 0.02
 

@@ -134,7 +134,7 @@ def train(
         tensors = Tensors(
             source.grid, prepared.wet, prepared.statistics, prepared.climatology, device
         )
-        check_memory(tensors.shape, spec, chosen, 0 if source.is_lazy else len(source))
+        check_memory(tensors.shape, spec, chosen, 0 if source.is_chunked else len(source))
         module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
         bound = network.on(
             source.grid, source.cycle, source.calendar, source.variables, prepared.wet

@@ -273,8 +273,10 @@ class Source:
         path = self._expanded_file() if self.compressed else str(self.path)
         try:
             raw = netCDF4.Dataset(path, mode="r")
+            # xarray has no place for a scalar of the name of a dimension (GTSPP counts so)
+            scalars = [n for n, v in raw.variables.items() if n in raw.dimensions and not v.ndim]
             store = xr.backends.NetCDF4DataStore(raw)
-            ds = xr.open_dataset(store, decode_cf=False, cache=False)
+            ds = xr.open_dataset(store, decode_cf=False, cache=False, drop_variables=scalars)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{self.name}: the netCDF file is truncated or damaged: {error}"

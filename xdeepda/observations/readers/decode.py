@@ -88,10 +88,10 @@ def numbers(variable: Any, *, fills: bool = True) -> np.ndarray:
     nothing = _declared(raw, attrs)
     values = raw.astype(np.float64)
     scale, offset = _number(attrs.get("scale_factor"), 1.0), _number(attrs.get("add_offset"), 0.0)
-    if fills:
-        nothing |= is_fill(values)
     if (scale, offset) != (1.0, 0.0):
         values = values * scale + offset
+    if fills:  # of what is meant: packed numbers are 9999 by chance
+        nothing |= is_fill(values)
     values[nothing | ~np.isfinite(values)] = np.nan
     return values
 
@@ -153,9 +153,8 @@ def texts(variable: Any, *, chars: bool | None = None) -> np.ndarray:
     raw = read(variable)
     if raw.dtype.kind == "S" and raw.dtype.itemsize == 1 and raw.ndim and chars is not False:
         # one letter each becomes one string of all
-        raw = np.ascontiguousarray(raw).view(f"S{raw.shape[-1]}")[..., 0] if raw.size else (
-            np.zeros(raw.shape[:-1], dtype="S1")
-        )  # fmt: skip
+        joined = np.ascontiguousarray(raw).view(f"S{raw.shape[-1]}")[..., 0] if raw.size else ""
+        raw = np.broadcast_to(np.asarray(joined, dtype="S"), raw.shape[:-1])
     if raw.dtype.kind in "iu":
         return raw.astype(str).astype(object)
     if raw.dtype.kind == "f":
@@ -163,7 +162,7 @@ def texts(variable: Any, *, chars: bool | None = None) -> np.ndarray:
     if raw.dtype.kind == "S" and raw.size:
         found, inverse = np.unique(raw, return_inverse=True)
         told = np.array([_plain(x) for x in found], dtype=object)
-        return told[inverse.reshape(raw.shape)]
+        return np.asarray(told[inverse.reshape(raw.shape)], dtype=object)
     return np.array([_plain(x) for x in raw.flat], dtype=object).reshape(raw.shape)
 
 
@@ -271,7 +270,8 @@ def times(variable: Any) -> np.ndarray:
         return raw
     units = str(variable.attrs.get("units", ""))
     calendar = str(variable.attrs.get("calendar", "")).lower()
-    return decode_times(numbers(variable), units, calendar)
+    # a day number may well be 9999; what is out of range becomes NaT anyway
+    return decode_times(numbers(variable, fills=False), units, calendar)
 
 
 def decode_times(values: np.ndarray, units: str, calendar: str = "") -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,8 @@ MEANINGS = {
     MISSING: "missing",
 }
 
-#: Severity, by which the worse of two flags is chosen: no control is no reproach.
-_SEVERITY = {NONE: 1, GOOD: 0, PROBABLY_GOOD: 2, PROBABLY_BAD: 3, BAD: 4, MISSING: 5}
+#: Severity, by which the worse of two flags is chosen.
+_SEVERITY = {NONE: 0, GOOD: 0, PROBABLY_GOOD: 1, PROBABLY_BAD: 2, BAD: 3, MISSING: 4}
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,24 @@ SCHEMES: dict[str, Scheme] = {
     # World Ocean Database, flags of single levels
     "wod": Scheme(
         "WOD",
-        {0: 1, 1: 4, 2: 3, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3, 9: 3},
-        {1: "outside of the broad range", 2: "density inversion",
-         3: "failed the standard deviation check (season)",
-         4: "failed the standard deviation check (year)",
-         5: "failed the standard deviation check (month)",
-         6: "failed the standard deviation check (year, month)",
-         7: "failed the standard deviation check (all)", 8: "bull's eye or questionable",
-         9: "failed several checks"},
+        {0: 1, 1: 4, **dict.fromkeys(range(2, 6), 3), **dict.fromkeys(range(6, 10), 4)},
+        {1: "out of range", 2: "density inversion", 3: "gradient", 4: "anomaly",
+         5: "gradient and inversion", 6: "range and inversion", 7: "range and gradient",
+         8: "range and anomaly", 9: "range, inversion and gradient"},
     ),
     # WOD, flags of whole profiles of a variable
     "wod_profile": Scheme(
         "WOD profile",
-        {0: 1, 1: 3, 2: 3, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3, 9: 3},
-        {1: "failed the annual standard deviation check", 2: "two or more density inversions",
-         3: "flagged cruise", 4: "failed the seasonal standard deviation check",
-         5: "failed the monthly standard deviation check",
-         6: "failed the annual and seasonal checks", 7: "bull's eye",
-         8: "failed the annual and monthly checks", 9: "failed several checks"},
+        {0: 1, **dict.fromkeys(range(1, 10), 3)},
+        {1: "annual standard deviation", 2: "density inversions", 3: "cruise",
+         4: "seasonal standard deviation", 5: "monthly standard deviation",
+         6: "annual and seasonal standard deviation",
+         7: "anomaly, or annual and monthly standard deviation",
+         8: "seasonal and monthly standard deviation",
+         9: "annual, seasonal and monthly standard deviation"},
     ),
+    # IQuOD (in WOD files): 1 passed, 2 probably good, 3 suspicious, 4 bad
+    "iquod": Scheme("IQuOD", {0: 0, 1: 1, 2: 2, 3: 3, 4: 4}, {3: "suspicious"}),
     # World Ocean Circulation Experiment, CTD: 1 not calibrated, 6 interpolated, 7 despiked
     "woce_ctd": Scheme(
         "WOCE CTD", {1: 0, 2: 1, 3: 3, 4: 4, 5: 9, 6: 2, 7: 2, 8: 0, 9: 9}, {3: "questionable"}
@@ -141,6 +141,54 @@ def map_flags(codes: np.ndarray, scheme: str | Scheme) -> tuple[np.ndarray, np.n
     return flags[inverse], told[inverse]
 
 
+#: Words in the meanings of flags, and the flag that they mean; the first that fits decides.
+_WORDS = (
+    (("not_used", "not used"), NONE),
+    (("missing", "not_sampled", "no_data", "no_value", "not_reported"), MISSING),
+    (("no_q", "not_eval", "unknown", "not_check", "no_flag", "not_calib", "not_assess"), NONE),
+    (("probably_good", "changed", "interpol", "adjusted", "estimated", "despiked"), PROBABLY_GOOD),
+    (("correctable", "probably_bad", "suspect", "question", "doubt", "suspici", "of_interest"),
+     PROBABLY_BAD),
+    (("bad", "fail", "reject", "error", "wrong", "out_of", "_out", "invalid"), BAD),
+    (("good", "pass", "accept", "valid", "ok", "correct"), GOOD),
+)  # fmt: skip
+
+
+def scheme_of(attrs: Mapping[str, Any]) -> Scheme | None:
+    """Scheme that a variable of flags declares by ``flag_values`` and ``flag_meanings``.
+
+    Parameters
+    ----------
+    attrs : mapping
+        Attributes of the variable.
+
+    Returns
+    -------
+    Scheme or None
+        None where nothing is declared, or not a single word is understood.
+
+    Examples
+    --------
+    >>> own = scheme_of({"flag_values": [1, 2], "flag_meanings": "pass fail"})
+    >>> dict(own.codes)
+    {1: 1, 2: 4}
+    """
+    values = np.atleast_1d(attrs.get("flag_values", []))
+    if values.dtype.kind in "SU":
+        values = np.array([ord(str(v)[-1]) if not str(v).isdigit() else int(v) for v in values])
+    words = str(attrs.get("flag_meanings", "")).lower().split()
+    if not values.size or len(words) != values.size or values.dtype.kind not in "iuf":
+        return None
+    codes, reasons = {}, {}
+    ascii_codes = bool((values >= 48).all())
+    for value, word in zip(values.tolist(), words, strict=True):
+        hit = next((flag for parts, flag in _WORDS if any(p in word for p in parts)), None)
+        if hit is not None:
+            code = int(value) - 48 if ascii_codes and 48 <= value <= 57 else int(value)
+            codes[code], reasons[code] = hit, word.replace("_", " ")
+    return Scheme("archive", codes, reasons) if GOOD in codes.values() else None
+
+
 def _reason(scheme: Scheme, code: int) -> str:
     """Sentence for one code."""
     flag = scheme.codes.get(code, NONE)
@@ -154,6 +202,8 @@ def worse(
     qc: np.ndarray, reason: np.ndarray, other: np.ndarray, other_reason: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Worse of two flags of each row, with the reasons of both where both are bad.
+
+    Where neither is a reproach (0 and 1) the first one stays.
 
     Parameters
     ----------

@@ -22,8 +22,12 @@ from xdeepda.errors import InputError, Problems
 from xdeepda.observations.columns import Var
 from xdeepda.observations.quantities import kind_of
 from xdeepda.observations.readers.base import NothingMeasured, Reader, Source
+from xdeepda.progress import progress_bar
 
 logger = logging.getLogger("xdeepda")
+
+#: Files from which on opening takes a second or more.
+_MANY = 20
 
 _PACKAGE = "xdeepda.observations.readers"
 
@@ -201,21 +205,33 @@ def open_observations(paths: Any, var: Var = None, errors: str = "raise") -> xr.
         raise InputError(f"errors is 'raise' or 'skip', not {errors!r}")
     tables: list[xr.Dataset] = []
     problems, skipped = Problems("open_observations"), []
-    for item in _items(paths):
-        try:
-            table = _open_one(item)
-            tables.append(_select(table, var))
-        except InputError as error:
-            problems.absorb(error)
-            skipped.append(str(error).splitlines()[0])
-        except MemoryError as error:  # of the machine, not foreseen
-            problems.add(f"{item}: does not fit into memory", found=str(error))
-            skipped.append(f"{item}: does not fit into memory")
+    items = list(_items(paths))
+    with progress_bar(len(items), "open", len(items) > _MANY, unit="file") as bar:
+        for item in items:
+            try:
+                tables.append(_select(_open_one(item), var))
+            except InputError as error:
+                problems.absorb(error)
+                skipped.append(_headline(error))
+            except MemoryError as error:  # of the machine, not foreseen
+                problems.add(f"{item}: does not fit into memory", found=str(error))
+                skipped.append(f"{item}: does not fit into memory")
+            bar.update()
     if errors == "raise" or not tables:
         problems.raise_if_any()
+    if not sum(t.sizes["obs"] for t in tables):
+        raise NothingMeasured(
+            f"open_observations: no value at all in {len(tables)} files; all are missing"
+        )
     for told in skipped:
         logger.warning("skipped %s", told)
     return _concatenate(tables, skipped)
+
+
+def _headline(error: InputError) -> str:
+    """First line of what is wrong with a file."""
+    problems = getattr(error, "problems", None)
+    return str(problems[0] if problems else error).splitlines()[0]
 
 
 def _open_one(item: Any) -> xr.Dataset:
@@ -223,8 +239,12 @@ def _open_one(item: Any) -> xr.Dataset:
     with _source(item) as source:
         reader = recognise(source)
         table = _read(reader, source)
-    table.attrs["ignored"] = "; ".join(reader.ignores)
-    logger.info("%s: %d rows, read as %s", source.name, table.sizes["obs"], reader.name)
+    if reader.ignores:
+        table.attrs["ignored"] = "; ".join(reader.ignores)
+    rows = table.sizes["obs"]
+    if rows == 0:
+        logger.warning("%s: read as %s, all values are missing", source.name, reader.name)
+    logger.info("%s: %d rows, read as %s", source.name, rows, reader.name)
     return table
 
 

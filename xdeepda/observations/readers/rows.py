@@ -20,7 +20,7 @@ import xarray as xr
 
 from xdeepda import units as unit_tools
 from xdeepda.errors import InputError
-from xdeepda.observations.readers.flags import BAD, GOOD, MISSING, NONE, PROBABLY_BAD, worse
+from xdeepda.observations.readers.flags import BAD, MISSING, NONE, PROBABLY_BAD, worse
 
 #: Practical salinity that is taken for conversions where none was measured.
 CLIMATOLOGICAL_SALINITY = 35.0
@@ -221,7 +221,8 @@ class _Columns:
                 ((np.abs(lat) > 90) | (lon < -360) | (lon > 540), "position is out of range"),
                 *times,
                 (np.isnan(depth), "depth is missing"),
-                ((depth < -10) | (depth > 12000), "depth is out of range"),
+                (depth < -10, "depth is above the sea surface"),
+                (depth > 12000, "depth is out of range"),
             ):
                 self._flag(wrong, why)
 
@@ -333,12 +334,10 @@ class _Columns:
     def rows(self, name: str, measured: Measured) -> dict[str, np.ndarray]:
         """Rows of one quantity: levels at which it has a value."""
         keep = np.flatnonzero(np.isfinite(measured.value))
-        # a place that nobody controlled is no reproach to a value that is good
-        placed = np.where(self.qc[keep] == NONE, GOOD, self.qc[keep])
         qc, reason = worse(
             self._flags(measured.qc)[keep],
             self._texts(measured.reason)[keep],
-            placed,
+            self.qc[keep],
             self.reason[keep],
         )
         # a value that is there is not missing, whatever its flag says
@@ -370,15 +369,19 @@ def _numbered(time: np.ndarray, latitude: np.ndarray, longitude: np.ndarray) -> 
     """Number of each time and place in the order of their appearance, as text."""
     if time.dtype == object:
         time = np.unique(time.astype(str), return_inverse=True)[1]
-    key = np.zeros(time.size, dtype=[("t", "i8"), ("y", "f8"), ("x", "f8")])
-    key["t"] = time.view(np.int64) if time.dtype.kind == "M" else time
-    key["y"], key["x"] = np.nan_to_num(latitude, nan=999.0), np.nan_to_num(longitude, nan=999.0)
-    new = np.append(True, key[1:] != key[:-1]) if key.size else np.zeros(0, dtype=bool)
-    blocks = key[new]
-    _, first, inverse = np.unique(blocks, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-    names = np.arange(first.size).astype(str).astype(object)
-    return names[rank[inverse]][np.cumsum(new) - 1] if key.size else np.zeros(0, dtype=object)
+    when = time.view(np.int64) if time.dtype.kind == "M" else time
+    places = (np.nan_to_num(longitude, nan=999.0), np.nan_to_num(latitude, nan=999.0))
+    order = np.lexsort((*places, when))
+    different = np.zeros(when.size, dtype=bool)
+    for column in (when, *places):
+        different[1:] |= column[order][1:] != column[order][:-1]
+    group = np.empty(when.size, dtype=np.int64)
+    group[order] = np.cumsum(different)
+    # numbers by first appearance: lexsort is stable, each group's first row is its earliest
+    first = order[np.append(True, different[1:])] if when.size else order
+    rank = np.empty(first.size, dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return np.arange(first.size).astype(str).astype(object)[rank[group]]
 
 
 def _dated(time: np.ndarray) -> np.ndarray:
@@ -432,13 +435,18 @@ def _check_times(time: np.ndarray) -> list[tuple[np.ndarray, str]]:
 def _celsius(values: np.ndarray, units: str) -> np.ndarray:
     """Temperatures in degrees Celsius; the scale of 1968 is brought to that of 1990."""
     old = any(scale in units.upper() for scale in ("ITS-68", "IPTS-68", "IPTS68", "ITS68"))
-    values = np.asarray(unit_tools.convert(values, plain_unit(units), "degC"))
+    plain = plain_unit(units)
+    if plain != "degC":  # pint takes seconds to load; most files are in degrees Celsius
+        values = np.asarray(unit_tools.convert(values, plain, "degC"))
     return values / 1.00024 if old else values
 
 
 def _kelvins(values: np.ndarray, units: str) -> np.ndarray:
     """Standard deviations in kelvin."""
-    return np.asarray(unit_tools.convert_difference(values, plain_unit(units), "degC"))
+    plain = plain_unit(units)
+    if plain in ("degC", "kelvin"):
+        return values
+    return np.asarray(unit_tools.convert_difference(values, plain, "degC"))
 
 
 def plain_unit(units: str) -> str:
