@@ -31,6 +31,9 @@ TINY = {
     "cycle": "month",
     "architecture": xdeepda.architectures.increment(width=8, deep_width=8, dilations=(1,)),
     "epochs": 1,
+    "batch": 8,
+    "cycles": 4,
+    "learning_rate": 2e-3,
 }
 
 

@@ -22,7 +22,13 @@ SETTINGS = {
     EnOIArchitecture: {"ensemble": N, "localisation": 20015.0, "inflation": 0.8, "damping": 0.7},
     OIArchitecture: {"ensemble": N, "localisation": 20015.0},
     KalmanArchitecture: {"patterns": K, "truncation": 1.5, "inflation": 1.1},
-    CombinedArchitecture: {"patterns": K, "ensemble": N, "localisation": 9000.0, "local": False},
+    CombinedArchitecture: {
+        "patterns": K,
+        "truncation": 2.0,
+        "ensemble": N,
+        "localisation": 9000.0,
+        "local": False,
+    },
 }
 
 
@@ -141,7 +147,7 @@ def test_the_combination_is_two_naive_dense_solves():
     cell = np.flatnonzero(vector(obs.mask)[0])
     y, error = vector(obs.value).numpy()[:, cell], vector(obs.variance)[0].numpy()[cell]
     h = e[cell]
-    gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + np.diag(error + remaining[cell]))
+    gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + np.diag(error + 2.0 * remaining[cell]))
     c = c + (y - rest[:, cell] - c @ h.T) @ gain.T
     p = p - gain @ h @ p
     deviation = np.sqrt(remaining)

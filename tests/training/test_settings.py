@@ -57,7 +57,10 @@ def test_memory_grows_with_everything():
     base = training_bytes((16, 40, 90), spec, settings)
     assert training_bytes((16, 80, 90), spec, settings) == 2 * base
     assert training_bytes((32, 40, 90), spec, settings) > base
-    assert training_bytes((16, 40, 90), spec, settings_for("increment", {"batch": 16})) == 2 * base
+    assert (
+        training_bytes((16, 40, 90), spec, settings_for("increment", {"batch": 2 * settings.batch}))
+        == 2 * base
+    )
     wide = ArchitectureSpec("increment", {"width": 64})
     assert training_bytes((16, 40, 90), wide, settings) > base
 

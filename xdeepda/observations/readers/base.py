@@ -13,7 +13,6 @@ Knows files and bytes; it knows no format and no unit.
 from __future__ import annotations
 
 import gzip
-import io
 import logging
 import os
 import tempfile
@@ -27,6 +26,7 @@ from typing import Any
 import xarray as xr
 
 from xdeepda.errors import InputError, MemoryForeseenError
+from xdeepda.observations.readers.classic import expected_size
 from xdeepda.observations.readers.decode import (
     flag_codes,
     has_time_units,
@@ -112,7 +112,6 @@ class Source:
         self._dataset = dataset
         self._opened: list[Any] = []
         self._memory: bytes | None = None
-        self._size = 0
         if self.path is None:
             if dataset is None:
                 raise InputError("a source is a path or a Dataset; neither was given")
@@ -263,7 +262,6 @@ class Source:
         """
         if self._dataset is None:
             self._dataset = self._open()
-            self._check_sizes(self._dataset)
         return self._dataset
 
     def _open(self) -> xr.Dataset:
@@ -271,6 +269,8 @@ class Source:
         import netCDF4
 
         path = self._expanded_file() if self.compressed else str(self.path)
+        if self.is_netcdf3:
+            self._check_size(path)
         try:
             raw = netCDF4.Dataset(path, mode="r")
             # xarray has no place for a scalar of the name of a dimension (GTSPP counts so)
@@ -300,7 +300,6 @@ class Source:
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{self.name}: the file is truncated or damaged: {error}") from None
         file.flush()
-        self._size = size
         return file.name
 
     def _too_large(self) -> str:
@@ -310,13 +309,14 @@ class Source:
             "decompress or split the file first"
         )
 
-    def _check_sizes(self, ds: xr.Dataset) -> None:
-        """A classic file holds at least the bytes of its variables."""
-        if not self.is_netcdf3:
-            return
-        assert self.path is not None
-        have = self._size if self.compressed else self.path.stat().st_size
-        need = sum(int(v.size) * v.dtype.itemsize for v in ds.variables.values())
+    def _check_size(self, path: str) -> None:
+        """A classic file is as long as its header says; the library would read zeros."""
+        have = Path(path).stat().st_size
+        with Path(path).open("rb") as file:
+            try:
+                need = expected_size(file)
+            except InputError as error:
+                raise InputError(f"{self.name}: {error}") from None
         if need > have:
             raise InputError(
                 f"{self.name}: the file is truncated: {have} bytes, its header speaks of {need}"
@@ -387,8 +387,3 @@ class Reader:
     read: Callable[[Source], xr.Dataset]
     rank: int = 0
     verified: bool = True
-
-
-def open_text(source: Source) -> io.StringIO:
-    """Whole text as a file object, for parsers that want one."""
-    return io.StringIO(source.text())

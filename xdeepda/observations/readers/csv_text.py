@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +27,9 @@ from xdeepda.errors import InputError
 from xdeepda.observations.columns import ROLE_NAMES, TEXT
 from xdeepda.observations.quantities import kind_of
 from xdeepda.observations.readers.base import Levels, Measured, NothingMeasured, Reader, Source
+from xdeepda.observations.readers.conversions import plain_unit
 from xdeepda.observations.readers.decode import is_fill
 from xdeepda.observations.readers.roles import find_measured, salinity_kind, temperature_kind
-from xdeepda.observations.readers.rows import plain_unit
 from xdeepda.observations.readers.textual import PRACTICAL, damaged, finish
 from xdeepda.observations.table import as_table
 
@@ -95,14 +96,22 @@ def _frame(source: Source, head: _Head) -> pd.DataFrame:
     """All rows; a short last one is damage."""
     text = source.text()
     skip = head.line + head.units_below
+    count = len(head.names)
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=head.separator, skiprows=skip, header=None, comment="#",
-            names=range(len(head.names)), index_col=False, on_bad_lines="error",
-            skipinitialspace=True, low_memory=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of long rows, see below
+            frame = pd.read_csv(
+                io.StringIO(text), sep=head.separator, skiprows=skip, header=None, comment="#",
+                names=range(count + 1), index_col=False, on_bad_lines="error",
+                skipinitialspace=True, low_memory=False,
+            )  # fmt: skip
     except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{source.name}: {error} (reader {NAME!r})") from None
+    beyond = frame[count].notna().to_numpy()
+    if beyond.any():
+        line = int(np.argmax(beyond)) + skip + 1
+        raise damaged(source, NAME, line, f"more than {count} fields")
+    frame = frame.drop(columns=[count])
     last = text.rstrip("\r\n").rpartition("\n")[2]
     if '"' not in last and not last.startswith("#"):
         have = last.count(head.separator) + 1
@@ -206,7 +215,6 @@ def _common(frame: pd.DataFrame, head: _Head, source: Source) -> dict[str, Any]:
     assert time is not None
     assert latitude is not None
     assert longitude is not None
-    qc, reason = _qualities(frame, head, source)
     return {
         "time": _times(frame, head, time, source),
         "latitude": _numbers(frame, head, latitude, source),
@@ -214,8 +222,6 @@ def _common(frame: pd.DataFrame, head: _Head, source: Source) -> dict[str, Any]:
         "platform": _texts(frame, head, "platform", ""),
         "profile": _texts(frame, head, "profile", None),
         "instrument": _texts(frame, head, "instrument", ""),
-        "qc": qc,
-        "reason": reason,
     }
 
 
@@ -234,7 +240,8 @@ def _quantity(
     error = None
     if f"{name}_error" in head.names:
         error = _numbers(frame, head, head.names.index(f"{name}_error"), source)
-    return Measured(_numbers(frame, head, at, source), head.units[at], error)
+    qc, reason = _qualities(frame, head, source)
+    return Measured(_numbers(frame, head, at, source), head.units[at], error, qc, reason)
 
 
 def _wide(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
@@ -296,6 +303,7 @@ def _long(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
     if len(definitions) > 1:
         raise InputError(f"{source.name}: temperatures of several definitions: {list(kinds)}")
     surface = np.isin(names, [n for n in kinds if n.lower() in ("sst", "tos")])
+    flags = _qualities(frame, head, source)
 
     def measured(kind: str, rows: np.ndarray) -> Measured | None:
         mine = np.isin(names, [n for n, k in kinds.items() if k == kind]) & rows
@@ -305,7 +313,8 @@ def _long(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
         if len(units) > 1:
             raise InputError(f"{source.name}: {kind} in several units: {sorted(units)}")
         value, error = (np.where(mine, table[n].values, np.nan) for n in ("value", "error"))
-        return Measured(value, "psu" if kind == "salinity" else plain_unit(units.pop()), error)
+        unit = "psu" if kind == "salinity" else plain_unit(units.pop())
+        return Measured(value, unit, error, *flags)
 
     parts = measured("temperature", ~surface), measured("salinity", ~surface)
     top = measured("temperature", surface)

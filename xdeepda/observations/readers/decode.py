@@ -32,6 +32,12 @@ FILLS = (
 #: Magnitude from which a number is a fill: 1e20, 9.97e36, 1e35, -3.4e38 are in use.
 HUGE = 1e10
 
+#: What the netCDF library fills with where no fill is declared, by type.
+_DEFAULT_FILLS = {
+    "i2": -32767, "i4": -2147483647, "i8": -9223372036854775806,
+    "f4": 9.969209968386869e36, "f8": 9.969209968386869e36,
+}  # fmt: skip
+
 _SINCE = re.compile(r"^\s*(\w+)\s+since\s+(-?\d+)(.*)$", re.IGNORECASE)
 _STANDARD = {"standard", "gregorian", "proleptic_gregorian", "", "none"}
 _SECONDS = {
@@ -111,6 +117,8 @@ def read(variable: Any) -> np.ndarray:
 def _declared(raw: np.ndarray, attrs: Any) -> np.ndarray:
     """Where the declared fills are."""
     nothing = np.zeros(raw.shape, dtype=bool)
+    if "_FillValue" not in attrs and raw.dtype.str[1:] in _DEFAULT_FILLS:
+        nothing |= raw == raw.dtype.type(_DEFAULT_FILLS[raw.dtype.str[1:]])
     for name in ("_FillValue", "missing_value"):
         for fill in np.atleast_1d(attrs.get(name, [])):
             try:

@@ -172,7 +172,7 @@ def open_observations(paths: Any, var: Var = None, errors: str = "raise") -> xr.
     Parameters
     ----------
     paths : str, path-like, Dataset, or a list of these
-        Texts may be patterns ("*.nc").  Files are recognised by their structure.
+        Texts may be patterns (``"*.nc"``).  Files are recognised by their structure.
     var : str or list of str, optional
         Keep only these: ``"thetao"``, ``"so"``, ``"tos"``, their standard names, or
         ``"temperature"``, ``"salinity"``.
@@ -211,6 +211,8 @@ def open_observations(paths: Any, var: Var = None, errors: str = "raise") -> xr.
             try:
                 tables.append(_select(_open_one(item), var))
             except InputError as error:
+                if len(items) == 1:  # a single file keeps the kind of its error
+                    raise
                 problems.absorb(error)
                 skipped.append(_headline(error))
             except MemoryError as error:  # of the machine, not foreseen

@@ -18,8 +18,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xdeepda import units as unit_tools
 from xdeepda.errors import InputError
+from xdeepda.observations.readers.conversions import (
+    celsius,
+    dated,
+    depth_of_pressure,
+    kelvins,
+    numbered,
+)
 from xdeepda.observations.readers.flags import BAD, MISSING, NONE, PROBABLY_BAD, worse
 
 #: Practical salinity that is taken for conversions where none was measured.
@@ -174,9 +180,9 @@ class _Columns:
         if profile is not None:
             names = self._texts(profile)
         elif nameless.all():
-            names = _numbered(self.time, self.latitude, self.longitude)
+            names = numbered(self.time, self.latitude, self.longitude)
         else:
-            names = _dated(self.time)
+            names = dated(self.time)
         platform[nameless] = self._texts(self.levels.source)[nameless]
         return platform, names
 
@@ -254,8 +260,8 @@ class _Columns:
         given = self.levels.surface
         if given is None:
             return None
-        value = _celsius(self._values(given), given.units)
-        error = _kelvins(self._errors(given), given.units)
+        value = celsius(self._values(given), given.units)
+        error = kelvins(self._errors(given), given.units)
         return Measured(value, "degC", error, given.qc, given.reason)
 
     def temperature(self) -> Measured | None:
@@ -263,8 +269,8 @@ class _Columns:
         given = self.levels.temperature
         if given is None:
             return None
-        value = _celsius(self._values(given), given.units)
-        error = _kelvins(self._errors(given), given.units)
+        value = celsius(self._values(given), given.units)
+        error = kelvins(self._errors(given), given.units)
         value = self._potential(value)
         return Measured(value, "degC", error, given.qc, given.reason)
 
@@ -365,60 +371,6 @@ class _Columns:
         return name == SURFACE and self.levels.depth is None
 
 
-def _numbered(time: np.ndarray, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Number of each time and place in the order of their appearance, as text."""
-    if time.dtype == object:
-        time = np.unique(time.astype(str), return_inverse=True)[1]
-    when = time.view(np.int64) if time.dtype.kind == "M" else time
-    places = (np.nan_to_num(longitude, nan=999.0), np.nan_to_num(latitude, nan=999.0))
-    order = np.lexsort((*places, when))
-    different = np.zeros(when.size, dtype=bool)
-    for column in (when, *places):
-        different[1:] |= column[order][1:] != column[order][:-1]
-    group = np.empty(when.size, dtype=np.int64)
-    group[order] = np.cumsum(different)
-    # numbers by first appearance: lexsort is stable, each group's first row is its earliest
-    first = order[np.append(True, different[1:])] if when.size else order
-    rank = np.empty(first.size, dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(first.size)
-    return np.arange(first.size).astype(str).astype(object)[rank[group]]
-
-
-def _dated(time: np.ndarray) -> np.ndarray:
-    """Time as text, to the second."""
-    if time.dtype == object:
-        return np.array([str(t) for t in time], dtype=object)
-    found, inverse = np.unique(time, return_inverse=True)
-    names = np.datetime_as_string(found, unit="s").astype(object)
-    return names[inverse]
-
-
-def depth_of_pressure(pressure: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Depth in metres, positive down, of a pressure in decibars.
-
-    Parameters
-    ----------
-    pressure, latitude : numpy.ndarray, shape (n,)
-        Where the latitude is unknown, 0.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-
-    Examples
-    --------
-    >>> depth_of_pressure(np.array([1000.0]), np.array([45.0])).round(1)
-    array([990.2])
-    """
-    import gsw
-
-    with np.errstate(invalid="ignore"):
-        lat = np.where(np.abs(latitude) <= 90, latitude, 0.0)
-        good = (pressure > -15) & (pressure < 12500)
-    depth = -np.asarray(gsw.z_from_p(np.where(good, pressure, 0.0), lat))
-    return np.where(good, depth, pressure) + 0.0  # + 0.0: no negative zero
-
-
 def _check_times(time: np.ndarray) -> list[tuple[np.ndarray, str]]:
     """Times that are missing, too early, or in the future."""
     if time.dtype == object:
@@ -432,47 +384,12 @@ def _check_times(time: np.ndarray) -> list[tuple[np.ndarray, str]]:
     ]
 
 
-def _celsius(values: np.ndarray, units: str) -> np.ndarray:
-    """Temperatures in degrees Celsius; the scale of 1968 is brought to that of 1990."""
-    old = any(scale in units.upper() for scale in ("ITS-68", "IPTS-68", "IPTS68", "ITS68"))
-    plain = plain_unit(units)
-    if plain != "degC":  # pint takes seconds to load; most files are in degrees Celsius
-        values = np.asarray(unit_tools.convert(values, plain, "degC"))
-    return values / 1.00024 if old else values
-
-
-def _kelvins(values: np.ndarray, units: str) -> np.ndarray:
-    """Standard deviations in kelvin."""
-    plain = plain_unit(units)
-    if plain in ("degC", "kelvin"):
-        return values
-    return np.asarray(unit_tools.convert_difference(values, plain, "degC"))
-
-
-def plain_unit(units: str) -> str:
-    """Unit of a temperature as pint understands it.
-
-    Archives write "?C (ITS-90)", "degree celsius", "C", "ITS-90"; all of them are
-    degrees Celsius.
-
-    Examples
-    --------
-    >>> plain_unit("?C (ITS-90)"), plain_unit("kelvin")
-    ('degC', 'kelvin')
-    """
-    text = units.strip().lower()
-    if text in ("k", "kelvin", "kelvins", "degk", "deg_k", "degree_k", "degrees_kelvin"):
-        return "kelvin"
-    if text.startswith(("degf", "fahren", "degree_f", "degrees_f", "deg f", "°f")):
-        return "degF"
-    celsius = ("c", "celsius", "?c", "°c", "ºc", "its-90", "its90", "ipts-68", "its-68", "ipts68")
-    first = text.split("(")[0].strip()
-    words = first.replace("_", " ").split()
-    if first in celsius or text.startswith(("degc", "deg_c", "deg c", "deg. c", "�c")):
-        return "degC"
-    if (words and words[-1] in ("c", "celsius")) or "celsius" in words or "celcius" in words:
-        return "degC"
-    return units
+_POSITION_ATTRS = {
+    "time": {"standard_name": "time"},
+    "depth": {"standard_name": "depth", "units": "m", "positive": "down"},
+    "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+    "longitude": {"standard_name": "longitude", "units": "degrees_east"},
+}
 
 
 def _dataset(
@@ -486,12 +403,6 @@ def _dataset(
         value_attrs[f"standard_name_{name}"] = _STANDARD_NAMES[name]
     if len(present) == 1:
         value_attrs["units"] = _UNITS[present[0]]
-    position = {
-        "time": {"standard_name": "time"},
-        "depth": {"standard_name": "depth", "units": "m", "positive": "down"},
-        "latitude": {"standard_name": "latitude", "units": "degrees_north"},
-        "longitude": {"standard_name": "longitude", "units": "degrees_east"},
-    }
     more = {
         "value": value_attrs,
         "error": {"long_name": "standard deviation of the error of value"},
@@ -503,10 +414,10 @@ def _dataset(
         },
         "reason": {"long_name": "why a datum is flagged"},
     }
-    coords = (*position, "platform", "profile", "instrument", "source")
+    coords = (*_POSITION_ATTRS, "platform", "profile", "instrument", "source")
     table = xr.Dataset(
         {n: ("obs", c, more[n]) for n, c in data.items() if n not in coords},
-        coords={n: ("obs", data[n], position.get(n, {})) for n in coords},
+        coords={n: ("obs", data[n], _POSITION_ATTRS.get(n, {})) for n in coords},
     )
     unique = list(dict.fromkeys(notes))
     table.attrs = {

@@ -66,7 +66,7 @@ def _read_uci(source: Source) -> xr.Dataset:
     try:
         frame = pd.read_csv(
             io.StringIO(text), sep=" ", header=None, na_values=["."], dtype=float,
-            names=range(_UCI_COLUMNS), index_col=False, on_bad_lines="error", engine="c",
+            names=range(_UCI_COLUMNS + 1), on_bad_lines="error", engine="c",
         )  # fmt: skip
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(
@@ -74,7 +74,8 @@ def _read_uci(source: Source) -> xr.Dataset:
             f"(reader {UCI!r})"
         ) from None
     rows = frame.to_numpy()
-    short = np.flatnonzero(np.isnan(rows[:, :7]).any(axis=1))
+    wrong = np.isnan(rows[:, :7]).any(axis=1) | np.isfinite(rows[:, _UCI_COLUMNS])
+    short = np.flatnonzero(wrong)
     last = text.rstrip("\n").rpartition("\n")[2].split()
     if short.size or len(last) != _UCI_COLUMNS:
         line = int(short[0]) + 1 if short.size else len(rows)

@@ -141,8 +141,8 @@ def stamp(year: float, month: float, day: float, hours: float = math.nan) -> np.
     --------
     >>> stamp(1934, 8, 7, 10.37)
     np.datetime64('1934-08-07T10:22:12.000000000')
-    >>> stamp(2001, 2, 29)
-    np.datetime64('NaT')
+    >>> bool(np.isnat(stamp(2001, 2, 29)))
+    True
     """
     hours = NOON if math.isnan(hours) else hours
     try:
