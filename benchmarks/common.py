@@ -6,6 +6,7 @@ import argparse
 import os
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -66,6 +67,13 @@ def table(columns: dict[str, np.ndarray], depth: np.ndarray, digits: int = 3) ->
         lines.append(f"{z:9.1f}{row}")
     means = "".join(f"{np.nanmean(v):>{width}.{digits}f}" for v in columns.values())
     return "\n".join([*lines, f"{'mean':>9}{means}"])
+
+
+def depth_axis(ax: Any, depth: np.ndarray) -> None:
+    """Depth downwards, the upper ocean stretched by a square root."""
+    # the axis asks for values above the surface as well, where a root has none
+    ax.set_yscale("function", functions=(lambda z: np.sqrt(np.maximum(z, 0.0)), np.square))
+    ax.set_ylim(1.05 * float(depth[-1]), 0.0)
 
 
 def peak_memory() -> float:

@@ -199,8 +199,7 @@ def figure(name: str, results: dict[str, dict[str, Any]], depth: np.ndarray, pat
              title=f"OSSE, {name} network", xlim=(0, 1.6))  # fmt: skip
     right.axvspan(0.9, 1.1, color="0.9")
     right.set(xlabel="spread / RMSE", title="uncertainty", xlim=(0, 2.5))
-    left.set_yscale("function", functions=(np.sqrt, np.square))
-    left.invert_yaxis()
+    common.depth_axis(left, depth)
     left.legend()
     right.legend()
     fig.savefig(path, dpi=120)

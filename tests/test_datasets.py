@@ -120,7 +120,8 @@ def test_mean_state_looks_like_an_ocean(ocean):
     equator = mean.sel(lat=3, depth=147, method="nearest").sel(lon=slice(150, 260))
     assert float(equator[0] - equator[-1]) > 4
     so = ocean["so"]
-    assert float(so.min()) > 33 and float(so.max()) < 38
+    assert float(so.min()) > 33
+    assert float(so.max()) < 38
 
 
 def test_seasons_are_opposite_in_the_hemispheres_and_decay_with_depth(ocean):
@@ -138,7 +139,8 @@ def test_standard_deviations_by_level(temperature, salinity, wet, ocean):
     assert ((deviation[:4] > 0.5) & (deviation[:4] < 0.85)).all()
     assert ((deviation[5:] > 0.1) & (deviation[5:] < 0.36)).all()
     salt = level_std(salinity, wet, ocean["lat"].values)
-    assert 0.05 < salt[0] < 0.2 and (np.diff(salt[3:]) < 0).all()
+    assert 0.05 < salt[0] < 0.2
+    assert (np.diff(salt[3:]) < 0).all()
 
 
 def test_variance_is_stationary(temperature, wet, ocean):
@@ -172,7 +174,8 @@ def test_a_single_wave_moves_at_the_stated_speed():
 
 def test_planetary_waves_go_west_and_slower_polewards():
     speed = planetary(2.4)(np.array([0.0, 10.0, 20.0, 40.0, 60.0]))
-    assert (speed < 0).all() and (np.diff(speed) > 0).all()
+    assert (speed < 0).all()
+    assert (np.diff(speed) > 0).all()
     assert speed[0] == pytest.approx(-2.4 / 3)
     # the textbook value at 20 degrees, beta c^2 / f^2, is 0.05 m/s
     assert -0.055 < speed[2] < -0.035
@@ -268,7 +271,8 @@ def test_times_are_the_middles_of_cycles(cycle, per_year, calendar):
     index = 1999 * per_year + np.arange(2 * per_year)
     np.testing.assert_array_equal(Cycle(cycle).index(time), index)
     bounds = ds["time_bnds"].values
-    assert (bounds[:, 0] < time).all() and (time < bounds[:, 1]).all()
+    assert (bounds[:, 0] < time).all()
+    assert (time < bounds[:, 1]).all()
     np.testing.assert_array_equal(bounds[1:, 0], bounds[:-1, 1])
 
 
@@ -344,7 +348,8 @@ def cells_of(table: xr.Dataset, truth: xr.Dataset) -> tuple[np.ndarray, np.ndarr
 def test_data_are_in_the_sea_and_in_the_period(table, truth):
     cycle, cell = cells_of(table, truth)
     assert (cell >= 0).all()
-    assert (cycle >= 0).all() and (cycle < 24).all()
+    assert (cycle >= 0).all()
+    assert (cycle < 24).all()
     assert set(cycle) == set(range(24))
     time = table["time"].values
     assert (time[1:] >= time[:-1]).all()
@@ -407,7 +412,8 @@ def test_eras_and_density(truth):
     truth = truth.isel(time=slice(0, 4))
     argo = idealised_observations(truth, era="argo")
     early = idealised_observations(truth, era="1980s")
-    assert "float" in argo["instrument"] and "float" not in early["instrument"]
+    assert "float" in argo["instrument"]
+    assert "float" not in early["instrument"]
     assert float(early["depth"].max()) <= 500 < float(argo["depth"].max())
     dense = idealised_observations(truth, era="argo", density=3.0)
     counts = [
@@ -564,7 +570,8 @@ def test_seasons_are_additive(linear):
 def test_observation_masks_have_the_stated_shares(default_linear):
     ocean = default_linear
     masks = ocean.observation_masks(3000, seed=1)
-    assert masks.dtype == bool and masks.shape == (3000, ocean.size)
+    assert masks.dtype == bool
+    assert masks.shape == (3000, ocean.size)
     assert masks[:, ocean.moorings].all()
     moored = np.zeros(ocean.size, dtype=bool)
     moored[ocean.moorings] = True

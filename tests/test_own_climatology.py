@@ -16,7 +16,11 @@ def of_model(ocean, tiny_model) -> xr.DataArray:
     month = Cycle("month")
     index = 2001 * 12 + np.arange(12)
     values = tiny_model.climatology.at(month.year_fraction(index, "standard"))[:, 0]
-    da = ocean["thetao"].isel(time=slice(0, 12)).copy(data=np.where(tiny_model.wet[0], values, np.nan))
+    da = (
+        ocean["thetao"]
+        .isel(time=slice(0, 12))
+        .copy(data=np.where(tiny_model.wet[0], values, np.nan))
+    )
     return da.assign_coords(time=month.middle(index, "standard"))
 
 
