@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xdeepda.axes import find_axes
 from xdeepda.errors import InputError
-from xdeepda.grid import find_axes, grid_of, layout_of
+from xdeepda.grid import grid_of, layout_of
 
 
 def field(dims: dict[str, tuple], name: str = "thetao") -> xr.DataArray:

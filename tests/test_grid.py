@@ -8,7 +8,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdeepda.grid import DIMS, EARTH_RADIUS, Grid, canonical, grid_of, layout_of
+from xdeepda.axes import DIMS
+from xdeepda.grid import EARTH_RADIUS, Grid, canonical, grid_of, layout_of
 
 DEPTH = np.array([5.0, 30.0, 120.0, 900.0])
 LAT = np.array([-70.0, -30.0, -5.0, 0.0, 12.0, 80.0])

@@ -18,9 +18,10 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
+from xdeepda.axes import find_axes
 from xdeepda.calendar import CYCLES, Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
-from xdeepda.grid import Grid, Layout, find_axes, layout_of
+from xdeepda.grid import Grid, Layout, layout_of
 
 logger = logging.getLogger("xdeepda")
 

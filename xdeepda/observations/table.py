@@ -18,9 +18,10 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
+from xdeepda.axes import find_axes
 from xdeepda.calendar import calendar_of
 from xdeepda.errors import InputError, Problems
-from xdeepda.grid import Grid, find_axes
+from xdeepda.grid import Grid
 from xdeepda.observations.columns import (
     TEXT,
     Rows,
