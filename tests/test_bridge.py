@@ -107,3 +107,14 @@ def test_a_number_that_is_not_finite_is_told_with_its_place(ocean, cells, tiny_m
         xdeepda.assimilate(ocean, cells, model=broken)
     for words in ("cycle 6 of year 10", "member 0", "'thetao'", "depth 10 m", "latitude -64.8"):
         assert words in str(error.value)
+
+
+def test_impossible_observations_are_held_and_told(ocean, cells, tiny_model):
+    wrong = cells.assign(thetao=cells["thetao"] + 1000)
+    with pytest.warns(UserWarning, match="held at 10 standard deviations from climatology"):
+        xdeepda.assimilate(ocean, wrong, model=tiny_model)
+
+
+def test_nothing_is_told_of_an_ordinary_analysis(ocean, cells, tiny_model, recwarn):
+    xdeepda.assimilate(ocean, cells, model=tiny_model)
+    assert not [w for w in recwarn if "standard deviations" in str(w.message)]

@@ -1,18 +1,43 @@
 """The accessor ``.deepda``: an address, not an algorithm.
 
-Holds only the object; each method calls the function of the same name.
+Holds only the object; each verb is the function of the same name, bound to it.
 Importing this module loads xarray alone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from types import MethodType
+from typing import Any
 
 import xarray as xr
 
-if TYPE_CHECKING:
-    from xdeepda.model import Model
-    from xdeepda.observations.network import Network
+
+class Verb:
+    """A function of the same name as a method of the object that the accessor holds.
+
+    Bound when it is asked for, so that a notebook shows the function's own signature
+    and documentation, and nothing is loaded before.
+
+    Parameters
+    ----------
+    home : str
+        Module of the function.
+    """
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the name of the attribute."""
+        self.name = name
+        self.__doc__ = f"Method of the object; see :func:`xdeepda.{name}`."
+
+    def __get__(self, accessor: DeepDAAccessor | None, owner: type | None = None) -> Any:
+        """Bind the function to the object."""
+        if accessor is None:
+            return self
+        return MethodType(getattr(import_module(self.home), self.name), accessor._obj)
 
 
 @xr.register_dataset_accessor("deepda")
@@ -26,46 +51,26 @@ class DeepDAAccessor:
     Parameters
     ----------
     obj : Dataset or DataArray
+
+    See Also
+    --------
+    xdeepda.train : Train a model on this control run.
+    xdeepda.assimilate : Analyse observations, starting from this.
+    xdeepda.observe : Simulate observations of this truth.
+    xdeepda.superob : Combine these observations by cell and cycle.
+    xdeepda.network : Sampling of these observations.
+    xdeepda.increment : Analysis minus background of this analysis.
     """
+
+    train = Verb("xdeepda.training")
+    assimilate = Verb("xdeepda.assimilation")
+    observe = Verb("xdeepda.observations.operator")
+    superob = Verb("xdeepda.observations.superob")
+    network = Verb("xdeepda.observations.network")
+    increment = Verb("xdeepda.analysis")
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj
-
-    def train(self, network: Any, **kwargs: Any) -> Model:
-        """Train a model on this control run; see :func:`xdeepda.train`."""
-        from xdeepda.training import train
-
-        return train(self._obj, network, **kwargs)
-
-    def assimilate(self, obs: Any, **kwargs: Any) -> xr.Dataset:
-        """Analyse observations, starting from this; see :func:`xdeepda.assimilate`."""
-        from xdeepda.assimilation import assimilate
-
-        return assimilate(self._obj, obs, **kwargs)
-
-    def observe(self, network: Any, **kwargs: Any) -> xr.Dataset:
-        """Simulate observations of this truth; see :func:`xdeepda.observe`."""
-        from xdeepda.observations.operator import observe
-
-        return observe(self._obj, network, **kwargs)
-
-    def superob(self, like: Any, **kwargs: Any) -> xr.Dataset:
-        """Combine these observations by cell and cycle; see :func:`xdeepda.superob`."""
-        from xdeepda.observations.superob import superob
-
-        return superob(self._obj, like, **kwargs)
-
-    def network(self, like: Any, **kwargs: Any) -> Network:
-        """Sampling of these observations; see :func:`xdeepda.network`."""
-        from xdeepda.observations.network import network
-
-        return network(self._obj, like, **kwargs)
-
-    def increment(self, var: str | None = None) -> xr.Dataset | xr.DataArray:
-        """Analysis minus background of this analysis; see :func:`xdeepda.increment`."""
-        from xdeepda.analysis import increment
-
-        return increment(self._obj, var)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         """Say what was understood, and what is missing for each verb."""

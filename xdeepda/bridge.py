@@ -6,6 +6,7 @@ divided by the scale of their channel; C counts (variable, level).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -306,10 +307,26 @@ class Conductor:
         fractions = self.model.cycle.year_fraction(cycles, calendar)
         stream = self._observed(fractions, observations)
         with torch.inference_mode():
+            capped = torch.zeros((), dtype=torch.int64, device=self.tensors.device)
             steps = cycle(self.module, self.initial, stream)
             for number, (background, analysis) in zip(cycles, steps, strict=True):
                 self._check(analysis, int(number))
+                capped += self._capped(analysis)
                 yield self._result(background, analysis)
+        if capped:
+            warnings.warn(
+                f"{int(capped)} values of the analysis were held at {self.module.cap:g} standard "
+                "deviations from climatology; look for gross errors among the observations, for "
+                "errors that are given too small, and for anomalies from another climatology",
+                stacklevel=2,
+            )
+
+    def _capped(self, analysis: State) -> Tensor | int:
+        """Count values at the guard against runaway cycling."""
+        if self.module.cap is None:
+            return 0
+        limit = 0.999 * self.module.cap * self.module.clim_variance.sqrt()
+        return ((analysis.mean.abs() >= limit) & (limit > 0)).sum()
 
     def _initial_variance(self, spread: np.ndarray | None) -> Tensor:
         """Variance to start from, uncalibrated as the cycle carries it; (members, C, Y, X)."""

@@ -32,6 +32,8 @@ class Architecture(nn.Module):
     trainable = True
     #: Whether the carried variance is an estimate of the error (else calibrated as a constant).
     predicts_variance = True
+    #: Largest analysis anomaly in climatological standard deviations, where there is a guard.
+    cap: float | None = None
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()

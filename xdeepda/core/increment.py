@@ -93,6 +93,8 @@ class IncrementArchitecture(Architecture):
         Its size.
     """
 
+    cap = CAP
+
     def __init__(
         self,
         geometry: Geometry,

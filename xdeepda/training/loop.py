@@ -329,7 +329,9 @@ class Trainer:
         assert self.checkpoint is not None
         try:
             # weights_only: tensors and plain values, nothing is executed
-            kept = torch.load(self.checkpoint, weights_only=True)
+            kept = torch.load(
+                self.checkpoint, weights_only=True, map_location=self.reader.tensors.device
+            )
             fingerprint = kept["fingerprint"]
         except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, TypeError) as error:
             raise InputError(
