@@ -29,6 +29,7 @@ def some_table(depth, lat, lon, time, error=0.5):
             "value": ("obs", np.arange(n, dtype=float), attrs),
             "error": ("obs", np.full(n, error)),
             "variable": ("obs", np.full(n, "thetao")),
+            "qc": ("obs", np.zeros(n, dtype=np.int8)),
         },
         coords={
             "time": ("obs", np.asarray(time, dtype="datetime64[ns]")),
@@ -116,19 +117,25 @@ def test_every_fate_is_counted_and_told(caplog):
         (900.0, 0.0, 0.0, 0),
         (np.nan, 0.0, 0.0, 0),
         (5.0, -10.0, -20.0, 0),
+        (5.0, 0.0, 0.0, 0),
     ]
     depth, lat, lon, day = zip(*rows, strict=True)
     time = np.datetime64("2001-01-01") + np.array(day).astype("timedelta64[D]")
     table = some_table(depth, lat, lon, time)
     table["value"].values[1] = np.nan
+    table["qc"].values[8] = 4
     extra = table.isel(obs=[0]).assign(variable=("obs", ["oxygen"]))
     table = xr.concat([table, extra], dim="obs")
     _, report = bin_points(
         table, REGION, Cycle("month"), ("thetao",), ("degC",), wet, period=(24012, 24020)
     )
-    expected = [0, 1, 3, 4, 4, 5, 5, 6, 2]
-    assert [FATES[f] for f in report.fate] == [FATES[f] for f in expected]
-    for words in ("1 of 9 observations used", "2 outside of the area", "1 on land",
+    expected = [
+        "used", "without a value", "outside of the period", "outside of the area",
+        "outside of the area", "outside of the depths", "outside of the depths", "on land",
+        "flagged as bad", "of a variable that the model does not have",
+    ]  # fmt: skip
+    assert [FATES[f] for f in report.fate] == expected
+    for words in ("1 of 10 observations used", "2 outside of the area", "1 on land",
                   "2 outside of the depths", "1 outside of the period"):  # fmt: skip
         assert words in caplog.text
 
@@ -148,7 +155,7 @@ def test_missing_axes():
     _, report = bin_points(
         table, Grid(None, None, REGION.lon), Cycle("year"), ("thetao",), ("degC",), wet
     )
-    assert list(report.fate) == [0, 0, 5]
+    assert [FATES[f] for f in report.fate] == ["used", "used", "outside of the depths"]
     assert "no latitude axis" in str(report)
     assert "no depth axis" in str(report)
 

@@ -259,3 +259,43 @@ def test_is_gridded(field, frame, table_of):
 def test_what_is_no_observation():
     with pytest.raises(InputError, match="no observations that can be read"):
         as_table([1, 2, 3])
+
+
+def test_what_is_flagged_as_bad_may_lie_anywhere(frame):
+    frame = frame.assign(qc=1, reason="")
+    frame.loc[0, ["LAT", "qc", "reason"]] = [99.0, 4, "impossible position"]
+    table = as_table(frame, var="thetao")
+    assert table["latitude"].values[0] == 99
+    assert table["qc"].values.tolist() == [4] + [1] * (len(frame) - 1)
+    assert table["qc"].dtype == np.int8
+    assert table["reason"].values[0] == "impossible position"
+    frame["qc"] = 2
+    with pytest.raises(InputError, match="latitude is out of range in 1"):
+        as_table(frame, var="thetao")
+
+
+@pytest.mark.parametrize("flag", ["A", 7, np.nan, -1])
+def test_unknown_flags_are_refused(frame, flag):
+    qc = np.ones(len(frame), dtype=object)
+    qc[2] = flag
+    with pytest.raises(InputError, match="unknown flags in 1 rows"):
+        as_table(frame.assign(qc=qc), var="thetao")
+
+
+def test_flags_may_be_letters(frame):
+    table = as_table(frame.assign(qc="1"), var="thetao")
+    assert (table["qc"] == 1).all()
+
+
+def test_lossless_to_and_from_pandas_and_netcdf(frame, tmp_path):
+    frame = frame.assign(
+        qc=[1, 3] + [0] * (len(frame) - 2), reason=["", "x"] + [""] * (len(frame) - 2)
+    )
+    table = as_table(frame, var="thetao")
+    back = table.to_dataframe()
+    back.attrs["units"] = {"thetao": table["value"].attrs["units"]}
+    again = as_table(back)
+    xr.testing.assert_equal(again, table)
+    table.to_netcdf(tmp_path / "table.nc")
+    with xr.open_dataset(tmp_path / "table.nc") as stored:
+        xr.testing.assert_equal(as_table(stored.load()), table)

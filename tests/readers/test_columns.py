@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import worse
 from xdeepda.observations.readers.base import Levels, Measured, make_table
 from xdeepda.observations.readers.conversions import plain_unit
 from xdeepda.observations.readers.decode import (
@@ -19,7 +20,7 @@ from xdeepda.observations.readers.decode import (
     texts,
     times,
 )
-from xdeepda.observations.readers.flags import SCHEMES, map_flags, scheme_of, worse
+from xdeepda.observations.readers.flags import SCHEMES, map_flags, scheme_of
 from xdeepda.observations.readers.mitprof import digit_dates
 
 

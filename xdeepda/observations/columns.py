@@ -25,6 +25,8 @@ logger = logging.getLogger("xdeepda")
 
 #: Optional columns that name where a datum comes from.
 TEXT = ("platform", "profile", "instrument", "source")
+#: Optional columns of quality control: flag and, in words, the reason of a bad one.
+QUALITY = ("qc", "reason")
 
 Units = str | Mapping[str, str] | None
 Var = str | Sequence[str] | None
@@ -67,6 +69,8 @@ class Rows:
         Position of the variable of each row in `names`.
     units, standard_names : dict
         By variable.
+    qc : numpy.ndarray of int8
+        Flags as :mod:`xdeepda.observations.flags` lists them.
     """
 
     value: np.ndarray | None = None
@@ -80,6 +84,8 @@ class Rows:
     latitude: np.ndarray | None = None
     longitude: np.ndarray | None = None
     text: dict[str, np.ndarray] = field(default_factory=dict)
+    qc: np.ndarray | None = None
+    reason: np.ndarray | None = None
 
 
 def encode(names: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -268,6 +274,9 @@ def _positions(
                 rows.text.setdefault(column, _column(ds, str(name), size, repeat, problems))
         if str(name).lower() in TEXT and variable.ndim <= 1:
             rows.text[str(name).lower()] = _column(ds, str(name), size, repeat, problems)
+    for name in QUALITY:
+        if name in ds.variables:
+            setattr(rows, name, _column(ds, name, size, repeat, problems))
     return rows
 
 
@@ -425,7 +434,7 @@ def select(rows: Rows, var: Var, problems: Problems) -> None:
     if set(wanted) == set(rows.names):
         return
     keep = np.isin(rows.code, [rows.names.index(v) for v in wanted])
-    for name in ("value", "error", "code", "time", "depth", "latitude", "longitude"):
+    for name in ("value", "error", "code", "time", "depth", "latitude", "longitude", *QUALITY):
         column = getattr(rows, name)
         setattr(rows, name, None if column is None else column[keep])
     rows.text = {name: column[keep] for name, column in rows.text.items()}

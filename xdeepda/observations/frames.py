@@ -15,6 +15,7 @@ import numpy as np
 from xdeepda import units as unit_tools
 from xdeepda.errors import InputError, Problems
 from xdeepda.observations.columns import (
+    QUALITY,
     ROLE_NAMES,
     TEXT,
     Rows,
@@ -81,7 +82,7 @@ def _frame_times(column: pd.Series) -> np.ndarray:
 
 
 def _frame_text(frame: pd.DataFrame, columns: Mapping[str, Any], repeat: int, rows: Rows) -> None:
-    """Platform, profile, instrument and source of a frame."""
+    """Platform, profile, instrument, source and flags of a frame."""
     for name in TEXT:
         if name in columns:
             values = frame[columns[name]]
@@ -89,6 +90,9 @@ def _frame_text(frame: pd.DataFrame, columns: Mapping[str, Any], repeat: int, ro
             if plain.dtype == object or plain.dtype.kind not in "iuf":
                 plain = np.where(values.isna(), "", values.astype(str)).astype(str)
             rows.text[name] = np.tile(plain, repeat)
+    for name in QUALITY:
+        if name in columns:
+            setattr(rows, name, np.tile(frame[columns[name]].to_numpy(), repeat))
 
 
 def _frame_long(
@@ -170,7 +174,8 @@ def _frame_wide(
     problems: Problems,
 ) -> None:
     """One column per variable of a frame."""
-    taken = {n for names in ROLE_NAMES.values() for n in names} | set(TEXT) | {"error", "units"}
+    positions = {n for names in ROLE_NAMES.values() for n in names}
+    taken = positions | {*TEXT, *QUALITY, "error", "units"}
     if var is None:
         wanted = [n for n in columns if n not in taken and kind_of(n)]
     else:

@@ -19,6 +19,7 @@ from xdeepda.calendar import Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Combined, combine
+from xdeepda.observations.flags import rejected
 from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.quantities import CANONICAL_UNIT, default_error, kind_of
 from xdeepda.observations.superob import Positions, place
@@ -107,11 +108,12 @@ def _from_table(obs: Any, target: Target, cycle: Cycle | None) -> dict[str, np.n
     table = as_table(obs)
     codes, names, units, standard_names = variables_of(table)
     found = np.array(match(names, standard_names, target))
-    used = np.flatnonzero(np.isfinite(table["value"].values) & (found[codes] >= 0))
+    good = np.isfinite(table["value"].values) & ~rejected(table["qc"].values)
+    used = np.flatnonzero(good & (found[codes] >= 0))
     if used.size < codes.size:
         logger.warning(
-            "%d of %d observations are not in the network: without a value, or of a variable "
-            "that the model does not have",
+            "%d of %d observations are not in the network: without a value, flagged as bad, or "
+            "of a variable that the model does not have",
             codes.size - used.size,
             codes.size,
         )

@@ -20,6 +20,7 @@ from xdeepda.calendar import Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Cells, combine, merge
+from xdeepda.observations.flags import rejected
 from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.quantities import (
     CANONICAL_UNIT,
@@ -39,13 +40,14 @@ SURFACE = 10.0
 FATES = (
     "used",
     "without a value",
+    "flagged as bad",
     "of a variable that the model does not have",
     "outside of the period",
     "outside of the area",
     "outside of the depths",
     "on land",
 )
-_USED, _EMPTY, _UNKNOWN, _PERIOD, _AREA, _DEPTH, _LAND = range(len(FATES))
+_USED, _EMPTY, _FLAGGED, _UNKNOWN, _PERIOD, _AREA, _DEPTH, _LAND = range(len(FATES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +283,7 @@ def bin_points(
     usable = np.isfinite(table["value"].values)
     usable = usable if use is None else usable & use
     fate = np.where(usable, np.where(variable < 0, _UNKNOWN, _USED), _EMPTY).astype(np.int8)
+    fate[usable & rejected(table["qc"].values)] = _FLAGGED
     positions = Positions(*(table[n].values for n in ("time", "depth", "latitude", "longitude")))
     number, cell = place(positions, grid, cycle, variable, wet, fate, period)
     keep = np.flatnonzero(fate == _USED)

@@ -32,6 +32,7 @@ from xdeepda.observations.columns import (
     is_table,
     rows_of_dataset,
 )
+from xdeepda.observations.flags import MEANINGS, NONE, check_flags, rejected
 from xdeepda.observations.quantities import CANONICAL_UNIT, kind_of
 
 #: The dimension of the table.
@@ -76,8 +77,11 @@ def as_table(obs: Any, *, var: Var = None, units: Units = None) -> xr.Dataset:
         units of the value, NaN where unknown), ``variable`` (name), and the
         coordinates ``time``, ``depth`` (m, positive down, NaN where unknown),
         ``latitude``, ``longitude`` and those of platform, profile, instrument,
-        source that exist.  Units and standard names of several variables are
-        attributes of ``value``: ``units_<variable>``, ``standard_name_<variable>``.
+        source that exist; ``qc``, flags as :mod:`xdeepda.observations.flags` lists
+        them (0 where the object has no column ``qc``), and ``reason``, in words.
+        Positions of rows that are flagged as bad may be wrong.  Units and standard
+        names of several variables are attributes of ``value``: ``units_<variable>``,
+        ``standard_name_<variable>``.
 
     Raises
     ------
@@ -130,12 +134,15 @@ def _check(rows: Rows, problems: Problems) -> None:
     assert rows.code is not None
     _check_units(rows, problems)
     used = np.isfinite(rows.value)
+    if rows.qc is not None:
+        rows.qc = check_flags(rows.qc, problems)
+        used &= ~rejected(rows.qc)
     if rows.value.size == 0:
         problems.add("there are no observations", found="0 rows")
         return
     for code, name in enumerate(rows.names):
         mine = rows.code == code
-        if not used[mine].any():
+        if not np.isfinite(rows.value[mine]).any():
             problems.add(
                 f"variable {name!r} holds no value at all", found=f"{mine.sum()} rows, all NaN"
             )
@@ -267,6 +274,8 @@ def _build(rows: Rows, attrs: dict[str, Any]) -> xr.Dataset:
             "value": (DIM, rows.value, _value_attrs(rows)),
             "error": (DIM, error, {"long_name": "standard deviation of the error of value"}),
             "variable": (DIM, names[rows.code], {"long_name": "name of the measured variable"}),
+            "qc": (DIM, np.full(size, NONE, np.int8) if rows.qc is None else rows.qc, _qc_attrs()),
+            "reason": (DIM, _texts(rows.reason, size), {"long_name": "why qc is 3 or 4"}),
         },
         coords={n: (DIM, values, dict(_POSITION_ATTRS[n])) for n, values in coords.items()},
     )
@@ -274,6 +283,24 @@ def _build(rows: Rows, attrs: dict[str, Any]) -> xr.Dataset:
     data = data.assign_coords(text)
     data.attrs = {"Conventions": "CF-1.11", "featureType": "point", **attrs}
     return data
+
+
+def _qc_attrs() -> dict[str, Any]:
+    """CF attributes of the flags."""
+    return {
+        "standard_name": "quality_flag",
+        "flag_values": np.array(list(MEANINGS), dtype=np.int8),
+        "flag_meanings": " ".join(text.replace(" ", "_") for text in MEANINGS.values()),
+    }
+
+
+def _texts(values: np.ndarray | None, size: int) -> np.ndarray:
+    """Texts as objects, empty where there are none."""
+    if values is None:
+        return np.full(size, "", dtype=object)
+    import pandas as pd
+
+    return np.where(pd.isna(values), "", values.astype(object))
 
 
 def _value_attrs(rows: Rows) -> dict[str, str]:

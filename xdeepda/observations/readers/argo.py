@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.base import (
     Levels,
     NothingMeasured,
@@ -23,7 +24,6 @@ from xdeepda.observations.readers.base import (
     make_table,
     texts,
 )
-from xdeepda.observations.readers.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.frame import Frame
 from xdeepda.observations.readers.modes import measured_by_mode, upper_names, vertical
 

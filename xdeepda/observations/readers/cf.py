@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -22,7 +23,7 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.flags import MISSING, NONE, Scheme, scheme_of, worse
+from xdeepda.observations.readers.flags import Scheme, scheme_of
 from xdeepda.observations.readers.frame import Frame
 from xdeepda.observations.readers.roles import (
     Roles,

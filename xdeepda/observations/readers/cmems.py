@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xdeepda.observations.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.base import (
     Levels,
     NothingMeasured,
@@ -19,7 +20,6 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.frame import Frame
 from xdeepda.observations.readers.modes import measured_by_mode, upper_names, vertical
 

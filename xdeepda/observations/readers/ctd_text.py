@@ -17,8 +17,8 @@ import pandas as pd
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import BAD, GOOD
 from xdeepda.observations.readers.base import Levels, Measured, NothingMeasured, Reader, Source
-from xdeepda.observations.readers.flags import BAD, GOOD
 from xdeepda.observations.readers.textual import (
     angle,
     damaged,

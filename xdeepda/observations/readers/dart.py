@@ -20,8 +20,8 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import BAD, GOOD, PROBABLY_BAD
 from xdeepda.observations.readers.base import Levels, Measured, NothingMeasured, Reader, Source
-from xdeepda.observations.readers.flags import BAD, GOOD, PROBABLY_BAD
 from xdeepda.observations.readers.textual import damaged, finish, number
 
 NAME = "dart"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xdeepda.observations.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.base import (
     Levels,
     NothingMeasured,
@@ -18,7 +19,6 @@ from xdeepda.observations.readers.base import (
     make_table,
 )
 from xdeepda.observations.readers.cf import flag_of, measured
-from xdeepda.observations.readers.flags import MISSING, NONE, worse
 from xdeepda.observations.readers.frame import Frame
 from xdeepda.observations.readers.modes import measured_by_mode, upper_names
 from xdeepda.observations.readers.roles import attribute

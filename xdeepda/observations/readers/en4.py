@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xdeepda.observations.flags import worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -20,7 +21,6 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.flags import worse
 from xdeepda.observations.readers.frame import Frame
 
 # ---- EN4

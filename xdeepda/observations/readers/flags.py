@@ -13,20 +13,15 @@ from typing import Any
 
 import numpy as np
 
-NONE, GOOD, PROBABLY_GOOD, PROBABLY_BAD, BAD, MISSING = 0, 1, 2, 3, 4, 9
-
-#: Meaning of the flags of the table.
-MEANINGS = {
-    NONE: "no quality control",
-    GOOD: "good",
-    PROBABLY_GOOD: "probably good",
-    PROBABLY_BAD: "probably bad",
-    BAD: "bad",
-    MISSING: "missing",
-}
-
-#: Severity, by which the worse of two flags is chosen.
-_SEVERITY = {NONE: 0, GOOD: 0, PROBABLY_GOOD: 1, PROBABLY_BAD: 2, BAD: 3, MISSING: 4}
+from xdeepda.observations.flags import (
+    BAD,
+    GOOD,
+    MEANINGS,
+    MISSING,
+    NONE,
+    PROBABLY_BAD,
+    PROBABLY_GOOD,
+)
 
 
 @dataclass(frozen=True)
@@ -196,30 +191,3 @@ def _reason(scheme: Scheme, code: int) -> str:
         return ""
     letter = chr(code) if code > 9 else str(code)
     return f"{scheme.name} flag {letter} ({scheme.reasons.get(code, MEANINGS[flag])})"
-
-
-def worse(
-    qc: np.ndarray, reason: np.ndarray, other: np.ndarray, other_reason: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Worse of two flags of each row, with the reasons of both where both are bad.
-
-    Where neither is a reproach (0 and 1) the first one stays.
-
-    Parameters
-    ----------
-    qc, other : numpy.ndarray of int8, shape (n,)
-    reason, other_reason : numpy.ndarray of str objects, shape (n,)
-
-    Returns
-    -------
-    qc, reason : numpy.ndarray, shape (n,)
-    """
-    rank = np.zeros(10, dtype=np.int8)
-    for flag, severity in _SEVERITY.items():
-        rank[flag] = severity
-    result = np.where(rank[other] > rank[qc], other, qc).astype(np.int8)
-    text = reason.copy()
-    add = np.flatnonzero(other_reason.astype(bool) & (other_reason != reason))
-    for i in add:
-        text[i] = f"{reason[i]}; {other_reason[i]}" if reason[i] else other_reason[i]
-    return result, text

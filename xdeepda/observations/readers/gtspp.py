@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xdeepda.observations.flags import worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -18,7 +19,6 @@ from xdeepda.observations.readers.base import (
     make_table,
     texts,
 )
-from xdeepda.observations.readers.flags import worse
 from xdeepda.observations.readers.frame import Frame
 
 #: Data types of the GTSPP code table, the ones that measure temperature and salinity.

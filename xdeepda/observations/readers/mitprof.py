@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import PROBABLY_BAD
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -19,7 +20,6 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.flags import PROBABLY_BAD
 from xdeepda.observations.readers.frame import Frame
 
 _ZERO = "weight is zero"

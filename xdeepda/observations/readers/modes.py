@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xdeepda.observations.flags import BAD, GOOD, MISSING, worse
 from xdeepda.observations.readers.base import Measured, texts
-from xdeepda.observations.readers.flags import BAD, GOOD, MISSING, worse
 from xdeepda.observations.readers.frame import Frame
 
 _DELAYED_ONLY = "delayed mode has no adjusted value"

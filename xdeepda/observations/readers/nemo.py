@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -22,7 +23,6 @@ from xdeepda.observations.readers.base import (
     texts,
 )
 from xdeepda.observations.readers.decode import decode_times, iso_times
-from xdeepda.observations.readers.flags import worse
 from xdeepda.observations.readers.frame import Frame
 
 #: Variable -> what it is, and which temperature.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xdeepda.observations.flags import BAD
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -22,7 +23,6 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.flags import BAD
 from xdeepda.observations.readers.frame import Frame
 
 _TEMPERATURE, _SALINITY = 6, 7

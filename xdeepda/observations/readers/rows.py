@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import BAD, MISSING, NONE, PROBABLY_BAD, worse
 from xdeepda.observations.readers.conversions import (
     celsius,
     dated,
@@ -26,7 +27,6 @@ from xdeepda.observations.readers.conversions import (
     kelvins,
     numbered,
 )
-from xdeepda.observations.readers.flags import BAD, MISSING, NONE, PROBABLY_BAD, worse
 
 #: Practical salinity that is taken for conversions where none was measured.
 CLIMATOLOGICAL_SALINITY = 35.0

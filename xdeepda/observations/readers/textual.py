@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import NONE, worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -28,7 +29,6 @@ from xdeepda.observations.readers.base import (
     make_table,
     map_flags,
 )
-from xdeepda.observations.readers.flags import NONE, worse
 
 logger = logging.getLogger("xdeepda")
 

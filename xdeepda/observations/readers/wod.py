@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -23,7 +24,6 @@ from xdeepda.observations.readers.base import (
     make_table,
 )
 from xdeepda.observations.readers.decode import read
-from xdeepda.observations.readers.flags import worse
 from xdeepda.observations.readers.frame import Frame
 
 _FIELDS = {"Temperature": "temperature", "Salinity": "salinity"}

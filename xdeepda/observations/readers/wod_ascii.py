@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError
+from xdeepda.observations.flags import NONE, PROBABLY_BAD, worse
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -22,7 +23,6 @@ from xdeepda.observations.readers.base import (
     Reader,
     Source,
 )
-from xdeepda.observations.readers.flags import NONE, PROBABLY_BAD, worse
 from xdeepda.observations.readers.textual import Stack, finish, judged
 from xdeepda.observations.readers.wod_codes import (
     DEPTH,
