@@ -10,6 +10,11 @@ from __future__ import annotations
 from xdeepda.observations import readers
 from xdeepda.observations.cells import Cells, merge
 from xdeepda.observations.gridded import from_gridded
+from xdeepda.observations.interpolation import (
+    PointOperator,
+    cycle_weights,
+    interpolation_weights,
+)
 from xdeepda.observations.network import BoundNetwork, Network, network
 from xdeepda.observations.operator import observe
 from xdeepda.observations.quantities import default_error
@@ -21,10 +26,13 @@ __all__ = [
     "BoundNetwork",
     "Cells",
     "Network",
+    "PointOperator",
     "as_table",
     "bin_points",
+    "cycle_weights",
     "default_error",
     "from_gridded",
+    "interpolation_weights",
     "is_gridded",
     "merge",
     "network",
