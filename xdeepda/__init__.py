@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xdeepda.observations.network import Network, network
     from xdeepda.observations.operator import observe
     from xdeepda.observations.readers import open_observations
-    from xdeepda.observations.superob import superob
+    from xdeepda.observations.sources import superob
     from xdeepda.options import set_options
     from xdeepda.training import train
 
@@ -37,7 +37,7 @@ _PUBLIC = {
     "observe": "xdeepda.observations.operator",
     "open_observations": "xdeepda.observations.readers",
     "set_options": "xdeepda.options",
-    "superob": "xdeepda.observations.superob",
+    "superob": "xdeepda.observations.sources",
     "train": "xdeepda.training",
 }
 

@@ -65,7 +65,7 @@ class DeepDAAccessor:
     train = Verb("xdeepda.training")
     assimilate = Verb("xdeepda.assimilation")
     observe = Verb("xdeepda.observations.operator")
-    superob = Verb("xdeepda.observations.superob")
+    superob = Verb("xdeepda.observations.sources")
     network = Verb("xdeepda.observations.network")
     increment = Verb("xdeepda.analysis")
 

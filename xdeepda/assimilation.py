@@ -22,7 +22,7 @@ from xdeepda.climatology import Climatology, fit_climatology, harmonics_of
 from xdeepda.errors import InputError, MemoryForeseenError, ModelMismatchError, Problems
 from xdeepda.model import Model, as_model
 from xdeepda.observations.cells import Cells
-from xdeepda.observations.superob import superobservations
+from xdeepda.observations.sources import superobservations
 from xdeepda.observations.target import Target
 from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.progress import progress_bar

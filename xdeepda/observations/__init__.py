@@ -18,7 +18,8 @@ from xdeepda.observations.interpolation import (
 from xdeepda.observations.network import BoundNetwork, Network, network
 from xdeepda.observations.operator import observe
 from xdeepda.observations.quantities import default_error
-from xdeepda.observations.superob import BinningReport, bin_points, superob
+from xdeepda.observations.sources import superob
+from xdeepda.observations.superob import BinningReport, bin_points
 from xdeepda.observations.table import as_table, is_gridded
 
 __all__ = [

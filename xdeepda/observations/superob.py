@@ -1,4 +1,4 @@
-"""Superobservations: the points of each cell and cycle combined into one number.
+"""Binning: the points of each cell and cycle combined into one number.
 
 Binning is one vectorised pass over the table.  Every row gets a fate (used, or
 why not), which is counted and told; nothing is left out silently.  Knows the
@@ -10,26 +10,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
-from xdeepda.calendar import Cycle, calendar_of
+from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Grid
-from xdeepda.observations.cells import CORRELATED, Cells, combine, merge
+from xdeepda.observations.cells import CORRELATED, Cells, combine
 from xdeepda.observations.flags import rejected
-from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.quantities import (
     CANONICAL_UNIT,
     default_error,
     kind_of,
     potential_temperature,
 )
-from xdeepda.observations.table import as_table, is_gridded, profiles_of, variables_of
-from xdeepda.observations.target import Target, match, target_of
+from xdeepda.observations.table import profiles_of, variables_of
+from xdeepda.observations.target import Target, match
 
 logger = logging.getLogger("xdeepda")
 
@@ -46,8 +45,17 @@ FATES = (
     "outside of the area",
     "outside of the depths",
     "on land",
+    "withheld",
 )
-_USED, _EMPTY, _FLAGGED, _UNKNOWN, _PERIOD, _AREA, _DEPTH, _LAND = range(len(FATES))
+_USED, _EMPTY, _FLAGGED, _UNKNOWN, _PERIOD, _AREA, _DEPTH, _LAND, _WITHHELD = range(len(FATES))
+
+
+class NothingInsideError(InputError):
+    """Not a single row of a table can be used: that of one source of several is no fault."""
+
+    def __init__(self, message: str, report: BinningReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,144 +98,6 @@ class BinningReport:
         return "; ".join([told + (f" (not: {', '.join(rest)})" if rest else ""), *self.notes])
 
 
-def superob(
-    obs: Any,
-    like: xr.Dataset | xr.DataArray,
-    *,
-    cycle: str,
-    var: str | Sequence[str] | None = None,
-) -> xr.Dataset:
-    """Combine observations by cell and cycle.
-
-    Parameters
-    ----------
-    obs : Dataset, DataArray, pandas.DataFrame, or a list of these
-        Points (see :func:`xdeepda.observations.as_table`) or fields on the grid
-        of `like` with NaN where nothing was measured.  Sources of a list are
-        combined by their inverse error variances.
-    like : Dataset or DataArray
-        A field of the model: its grid, land, variables and units.
-    cycle : {"pentad", "month", "year"}
-    var : str or list of str, optional
-        Variables of `like`; by default those that were measured.
-
-    Returns
-    -------
-    xarray.Dataset
-        On the dimensions, their order and the units of `like`, one entry per
-        cycle from the first to the last that was observed, in the calendar of
-        the observations: ``<var>`` (NaN where nothing was measured),
-        ``<var>_error`` (standard deviation) and ``<var>_count``.  What was left
-        out, and why, is in the log and in the attribute ``observations``.
-
-    Raises
-    ------
-    InputError
-        With all problems; also if no observation lies inside (both extents are
-        told).
-
-    Notes
-    -----
-    Values are weighted by 1/error²; the error of a superobservation of m
-    profiles is ``error² = s² (rho + (1 - rho) / m)`` with rho = 0.25, the part
-    of the error that all observations of a cell have in common.  Points without
-    a profile of their own name belong together if time and position agree.
-    Observations without an error get one by depth
-    (:func:`xdeepda.observations.default_error`).
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> like = xr.DataArray(np.ones((1, 2, 2)), dims=("depth", "lat", "lon"), name="thetao",
-    ...     coords={"depth": ("depth", [5.0], {"units": "m"}), "lat": [0.0, 1], "lon": [0.0, 1]},
-    ...     attrs={"units": "degC"})
-    >>> frame = pd.DataFrame({"value": [11.3], "time": pd.to_datetime(["2005-01-02"]),
-    ...                       "depth": [5.0], "lat": [0.2], "lon": [0.9]})
-    >>> frame.attrs["units"] = "degC"
-    >>> float(superob(frame, like, cycle="month").thetao.max())
-    11.3
-    """
-    problems = Problems("superob")
-    try:
-        interval = Cycle(cycle)
-    except InputError as error:
-        problems.absorb(error)
-    target = target_of(like, var, problems)
-    problems.raise_if_any()
-    assert target is not None
-    cells, calendar, notes = superobservations(obs, target, interval)
-    standard = dict(zip(target.variables, target.standard_names, strict=True))
-    out = cells.to_dataset(calendar, layout=target.layouts, standard_names=standard)
-    out.attrs["observations"] = "; ".join(notes)
-    return out
-
-
-def superobservations(
-    obs: Any, target: Target, cycle: Cycle, *, period: tuple[int, int] | None = None
-) -> tuple[Cells, str, list[str]]:
-    """Superobservations of any observations, with their calendar and what there is to tell.
-
-    Parameters
-    ----------
-    obs : Dataset, DataArray, pandas.DataFrame, or a list of these
-    target : Target
-    cycle : Cycle
-    period : (int, int), optional
-        First and last cycle of points to use.
-
-    Returns
-    -------
-    cells : Cells
-        Of the variables that were measured.
-    calendar : str
-        Of the first source.
-    notes : list of str
-        A sentence for each source.
-    """
-    problems = Problems("observations")
-    done: list[tuple[Cells, str, str]] = []
-    sources = list(obs) if isinstance(obs, (list, tuple)) else [obs]
-    for source in sources:
-        try:
-            done.append(_one_source(source, target, cycle, period))
-        except InputError as error:
-            problems.absorb(error)
-    if not sources:
-        problems.add("there are no observations", found="an empty list")
-    problems.raise_if_any()
-    cells = merge([c for c, _, _ in done])
-    return cells, done[0][1], [note for _, _, note in done]
-
-
-def _one_source(
-    obs: Any, target: Target, cycle: Cycle, period: tuple[int, int] | None
-) -> tuple[Cells, str, str]:
-    """Superobservations of one source."""
-    if is_gridded(obs, target.grid):
-        cells, calendar = from_gridded(obs, target, cycle)
-        return cells, calendar, f"{len(cells)} gridded values used"
-    table = as_table(obs)
-    cells, report = bin_points(
-        table, target.grid, cycle, target.variables, target.units, target.wet,
-        standard_names=target.standard_names, period=period,
-    )  # fmt: skip
-    measured = sorted(set((cells.cell // int(np.prod(target.grid.shape))).tolist()))
-    return _keep(cells, measured), calendar_of(table["time"].values[:1]), str(report)
-
-
-def _keep(cells: Cells, positions: Sequence[int]) -> Cells:
-    """Cells of only those variables that hold any."""
-    size = int(np.prod(cells.grid.shape))
-    lookup = np.full(len(cells.variables), -1)
-    lookup[list(positions)] = np.arange(len(positions))
-    own, rest = np.divmod(cells.cell, size)
-    return Cells(
-        cells.cycle, lookup[own] * size + rest, cells.value, cells.error, cells.count,
-        tuple(cells.variables[v] for v in positions), tuple(cells.units[v] for v in positions),
-        cells.grid, cells.cycle_name,
-    )  # fmt: skip
-
-
 def bin_points(
     table: xr.Dataset,
     grid: Grid,
@@ -239,6 +109,7 @@ def bin_points(
     standard_names: Sequence[str] | None = None,
     period: tuple[int, int] | None = None,
     use: np.ndarray | None = None,
+    withheld: np.ndarray | None = None,
     rho: float = CORRELATED,
 ) -> tuple[Cells, BinningReport]:
     """Bin the points of a table into cells and cycles.
@@ -262,6 +133,8 @@ def bin_points(
         First and last cycle to use.
     use : numpy.ndarray of bool, shape (obs,), optional
         Rows that may be used; the others count as without a value.
+    withheld : numpy.ndarray of bool, shape (obs,), optional
+        Rows that are held back to compare with.
     rho : float
         See :func:`xdeepda.observations.cells.combine`.
 
@@ -284,6 +157,8 @@ def bin_points(
     usable = usable if use is None else usable & use
     fate = np.where(usable, np.where(variable < 0, _UNKNOWN, _USED), _EMPTY).astype(np.int8)
     fate[usable & rejected(table["qc"].values)] = _FLAGGED
+    if withheld is not None:
+        fate[(fate == _USED) & withheld] = _WITHHELD
     positions = Positions(*(table[n].values for n in ("time", "depth", "latitude", "longitude")))
     number, cell = place(positions, grid, cycle, variable, wet, fate, period)
     keep = np.flatnonzero(fate == _USED)
@@ -386,15 +261,17 @@ def _refuse(table: xr.Dataset, target: Target, fate: np.ndarray) -> None:
         f"{name} {extent(table[column].values)}"
         for name, column in (("depth", "depth"), ("lat", "latitude"), ("lon", "longitude"))
     ]
+    report = BinningReport(fate, np.full(fate.size, -1, dtype=np.int64), 0)
     problems = Problems("observations")
     problems.add(
         "no observation lies inside of the model's sea",
-        found=f"{', '.join(own)}; variables {', '.join(variables_of(table)[1])}; "
-        f"{BinningReport(fate, fate, 0)}",
+        found=f"{', '.join(own)}; variables {', '.join(variables_of(table)[1])}; {report}",
         expected=f"{target.grid}; variables {', '.join(target.variables)}",
         todo="check units, signs of depth and longitude, names of variables, and the land mask",
     )
-    problems.raise_if_any()
+    error = NothingInsideError(problems.message(), report)
+    error.problems = tuple(problems)  # type: ignore[attr-defined]
+    raise error
 
 
 def _missing_axes(grid: Grid) -> list[str]:
