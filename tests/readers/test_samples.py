@@ -8,7 +8,7 @@ import pytest
 
 from xdeepda.errors import InputError
 from xdeepda.observations.readers import Source, open_observations
-from xdeepda.observations.readers.opening import recognise
+from xdeepda.observations.readers.recognition import recognise
 
 #: file: reader, rows by variable, first and last day, latitudes
 OPENED = {

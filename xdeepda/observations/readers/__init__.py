@@ -15,7 +15,12 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.opening import open_observations, read_with, readers
+from xdeepda.observations.readers.opening import (
+    iter_observations,
+    open_observations,
+    read_with,
+)
+from xdeepda.observations.readers.recognition import readers
 
 __all__ = [
     "Levels",
@@ -23,6 +28,7 @@ __all__ = [
     "NothingMeasured",
     "Reader",
     "Source",
+    "iter_observations",
     "make_table",
     "open_observations",
     "read_with",

@@ -12,21 +12,20 @@ Knows files and bytes; it knows no format and no unit.
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from xdeepda.errors import InputError, MemoryForeseenError
-from xdeepda.observations.readers.classic import expected_size
+from xdeepda.observations.readers.classic import open_classic
 from xdeepda.observations.readers.decode import (
     flag_codes,
     has_time_units,
@@ -35,6 +34,7 @@ from xdeepda.observations.readers.decode import (
     times,
 )
 from xdeepda.observations.readers.flags import SCHEMES, Scheme, map_flags
+from xdeepda.observations.readers.packing import DAMAGE, opened
 from xdeepda.observations.readers.rows import Levels, Measured, make_table
 
 __all__ = [
@@ -64,12 +64,14 @@ HEAD = 4096
 #: Largest size in bytes that a compressed file, or a text, is expanded to in memory.
 MAX_EXPANDED = 2**30
 
+#: Classic files up to this size are read at once, larger ones are left on disk.
+_SMALL = 2**26
+
 #: Longest line of a text in characters; longer ones are no table of numbers.
 MAX_LINE = 2**20
 
 _NETCDF3 = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_GZIP = b"\x1f\x8b"
 
 
 class NothingMeasured(InputError):
@@ -84,7 +86,9 @@ class Source:
     Parameters
     ----------
     path : path-like, optional
-        Of a file, also one compressed with gzip.
+        Of a file, also one compressed with gzip, bzip2 or xz.
+    member : str, optional
+        File within the zip archive `path`.
     dataset : xarray.Dataset, optional
         In place of a file; decoded or not.
 
@@ -94,6 +98,8 @@ class Source:
         Name of the file, for messages and the column ``source``.
     head : bytes
         The first 4 KiB, decompressed.
+    packed : bool
+        Whether the file was compressed.
 
     Raises
     ------
@@ -107,8 +113,11 @@ class Source:
     True
     """
 
-    def __init__(self, path: Any = None, *, dataset: xr.Dataset | None = None) -> None:
+    def __init__(
+        self, path: Any = None, *, member: str | None = None, dataset: xr.Dataset | None = None
+    ) -> None:
         self.path = None if path is None else Path(path)
+        self.member = member
         self._dataset = dataset
         self._opened: list[Any] = []
         self._memory: bytes | None = None
@@ -116,27 +125,26 @@ class Source:
             if dataset is None:
                 raise InputError("a source is a path or a Dataset; neither was given")
             given = dataset.encoding.get("source") or dataset.attrs.get("id") or "Dataset"
-            self.name, self.head, self.compressed = Path(str(given)).name, b"", False
+            self.name, self.head, self.packed = Path(str(given)).name, b"", False
             return
-        self.name = self.path.name
-        self.head, self.compressed = self._read_head()
+        self.name = self.path.name if member is None else Path(member).name
+        self.head, self.packed = self._read_head()
 
     def _read_head(self) -> tuple[bytes, bool]:
         """First bytes, decompressed, and whether they were compressed."""
         assert self.path is not None
         if not self.path.is_file():
             raise InputError(f"there is no file {str(self.path)!r}")
-        with self.path.open("rb") as file:
-            start = file.read(HEAD)
+        try:
+            with opened(self.path, self.member) as (file, packed):
+                start = file.read(HEAD)
+        except DAMAGE as error:
+            raise InputError(
+                f"{self.name}: it cannot be read, or its compression is damaged: {error}"
+            ) from None
         if not start:
             raise InputError(f"{self.name}: the file is empty")
-        if not start.startswith(_GZIP):
-            return start, False
-        try:
-            with gzip.open(self.path) as packed:
-                return packed.read(HEAD), True
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{self.name}: the gzip compression is damaged: {error}") from None
+        return start, packed
 
     def __enter__(self) -> Source:
         """Return itself."""
@@ -197,11 +205,10 @@ class Source:
     def _expand(self) -> bytes:
         """Read (and decompress) up to the limit."""
         assert self.path is not None
-        opener: Any = gzip.open if self.compressed else open
         try:
-            with opener(self.path, "rb") as file:
-                data: bytes = file.read(MAX_EXPANDED + 1)
-        except (OSError, EOFError, zlib.error) as error:
+            with opened(self.path, self.member) as (file, _):
+                data = file.read(MAX_EXPANDED + 1)
+        except DAMAGE as error:
             raise InputError(f"{self.name}: the file is truncated or damaged: {error}") from None
         if len(data) > MAX_EXPANDED:
             raise MemoryForeseenError(self._too_large())
@@ -230,9 +237,8 @@ class Source:
             If a line is longer than a megabyte or the compression is damaged.
         """
         assert self.path is not None
-        opener: Any = gzip.open if self.compressed else open
         try:
-            with opener(self.path, "rb") as file:
+            with opened(self.path, self.member) as (file, _):
                 number = 0
                 while raw := file.readline(MAX_LINE + 1):
                     number += 1
@@ -241,7 +247,7 @@ class Source:
                     if number == 1:
                         raw = raw.removeprefix(b"\xef\xbb\xbf")
                     yield _decode(raw.rstrip(b"\r\n"))
-        except (OSError, EOFError, zlib.error) as error:
+        except DAMAGE as error:
             raise InputError(f"{self.name}: the file is truncated or damaged: {error}") from None
 
     def head_lines(self) -> list[str]:
@@ -265,15 +271,15 @@ class Source:
         return self._dataset
 
     def _open(self) -> xr.Dataset:
-        """Open with the netCDF library; a compressed file is expanded beside the temporary ones."""
+        """Classic files from their bytes, others with the netCDF library."""
+        if self.is_netcdf3:
+            return self._open_classic()
         import netCDF4
 
-        path = self._expanded_file() if self.compressed else str(self.path)
-        if self.is_netcdf3:
-            self._check_size(path)
+        path = self._expanded_file() if self.packed else str(self.path)
         try:
             raw = netCDF4.Dataset(path, mode="r")
-            # xarray has no place for a scalar of the name of a dimension (GTSPP counts so)
+            # xarray has no place for a scalar of the name of a dimension
             scalars = [n for n, v in raw.variables.items() if n in raw.dimensions and not v.ndim]
             store = xr.backends.NetCDF4DataStore(raw)
             ds = xr.open_dataset(store, decode_cf=False, cache=False, drop_variables=scalars)
@@ -284,20 +290,34 @@ class Source:
         self._opened.insert(0, ds)
         return ds
 
+    def _open_classic(self) -> xr.Dataset:
+        """Views of the bytes of a classic file; large files stay on disk."""
+        assert self.path is not None
+        if self.packed or self.path.stat().st_size <= _SMALL:
+            data: Any = self.expanded()
+        else:
+            data = np.memmap(self.path, dtype=np.uint8, mode="r")
+        try:
+            return open_classic(data)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from None
+        except ValueError as error:  # names that appear twice, sizes beyond all numbers
+            raise InputError(f"{self.name}: the header is damaged: {error}") from None
+
     def _expanded_file(self) -> str:
         """Temporary file with the expanded bytes; gone when the source is closed."""
         file = tempfile.NamedTemporaryFile(suffix=".nc")  # noqa: SIM115 (closed by close)
         self._opened.append(file)
         size = 0
+        assert self.path is not None
         try:
-            assert self.path is not None
-            with gzip.open(self.path) as packed:
+            with opened(self.path, self.member) as (packed, _):
                 while block := packed.read(2**20):
                     size += len(block)
                     if size > MAX_EXPANDED:
                         raise MemoryForeseenError(self._too_large())
                     file.write(block)
-        except (OSError, EOFError, zlib.error) as error:
+        except DAMAGE as error:
             raise InputError(f"{self.name}: the file is truncated or damaged: {error}") from None
         file.flush()
         return file.name
@@ -308,19 +328,6 @@ class Source:
             f"{self.name}: more than {MAX_EXPANDED / 2**30:g} GiB when expanded; "
             "decompress or split the file first"
         )
-
-    def _check_size(self, path: str) -> None:
-        """A classic file is as long as its header says; the library would read zeros."""
-        have = Path(path).stat().st_size
-        with Path(path).open("rb") as file:
-            try:
-                need = expected_size(file)
-            except InputError as error:
-                raise InputError(f"{self.name}: {error}") from None
-        if need > have:
-            raise InputError(
-                f"{self.name}: the file is truncated: {have} bytes, its header speaks of {need}"
-            )
 
     def require_memory(self, values: int) -> None:
         """Refuse to read more numbers than fit into half of this machine's memory.

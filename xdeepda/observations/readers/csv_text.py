@@ -26,7 +26,14 @@ from xdeepda import units as unit_tools
 from xdeepda.errors import InputError
 from xdeepda.observations.columns import ROLE_NAMES, TEXT
 from xdeepda.observations.quantities import kind_of
-from xdeepda.observations.readers.base import Levels, Measured, NothingMeasured, Reader, Source
+from xdeepda.observations.readers.base import (
+    Levels,
+    Measured,
+    NothingMeasured,
+    Reader,
+    Source,
+    make_table,
+)
 from xdeepda.observations.readers.conversions import plain_unit
 from xdeepda.observations.readers.decode import is_fill
 from xdeepda.observations.readers.roles import find_measured, salinity_kind, temperature_kind
@@ -288,6 +295,9 @@ def _as_table(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
     time = head.role("time")
     assert time is not None
     labelled[head.names[time]] = _times(frame, head, time, source)
+    if "qc" in head.names:
+        qc, reason = _qualities(frame, head, source)
+        labelled["qc"], labelled["reason"] = qc, "" if reason is None else reason
     if head.units[at] and "units" not in head.names:
         labelled["units"] = head.units[at]
     return as_table(labelled)
@@ -295,43 +305,80 @@ def _as_table(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
 
 def _long(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
     """One number to a row, with the name of its variable and its unit."""
-    table = _as_table(frame, head, source)
+    return _converted(_as_table(frame, head, source), source.name)
+
+
+def read_frame(frame: pd.DataFrame) -> xr.Dataset:
+    """Table of a DataFrame, converted as those of files are.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As :func:`xdeepda.observations.as_table` takes it.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    InputError
+        Of :func:`xdeepda.observations.as_table`; if nothing is temperature or salinity.
+    """
+    return _converted(as_table(frame), "DataFrame")
+
+
+def _converted(table: xr.Dataset, name: str) -> xr.Dataset:
+    """Canonical variables and units of a table of any."""
     names = table["variable"].values.astype(str)
-    kinds = {name: kind_of(name) for name in dict.fromkeys(names)}
+    kinds = {n: kind_of(n) for n in dict.fromkeys(names)}
     probe = xr.Dataset(dict.fromkeys(kinds, 0.0))
     definitions = {temperature_kind(probe, n) for n, k in kinds.items() if k == "temperature"}
     if len(definitions) > 1:
-        raise InputError(f"{source.name}: temperatures of several definitions: {list(kinds)}")
+        raise InputError(f"{name}: temperatures of several definitions: {list(kinds)}")
+    salinities = {salinity_kind(probe, n) for n, k in kinds.items() if k == "salinity"}
+    if len(salinities) > 1:
+        raise InputError(f"{name}: salinities of several definitions: {list(kinds)}")
     surface = np.isin(names, [n for n in kinds if n.lower() in ("sst", "tos")])
-    flags = _qualities(frame, head, source)
-
-    def measured(kind: str, rows: np.ndarray) -> Measured | None:
-        mine = np.isin(names, [n for n, k in kinds.items() if k == kind]) & rows
-        if not mine.any():
-            return None
-        units = {str(table["value"].attrs[f"units_{n}"]) for n in set(names[mine])}
-        if len(units) > 1:
-            raise InputError(f"{source.name}: {kind} in several units: {sorted(units)}")
-        value, error = (np.where(mine, table[n].values, np.nan) for n in ("value", "error"))
-        unit = "psu" if kind == "salinity" else plain_unit(units.pop())
-        return Measured(value, unit, error, *flags)
-
-    parts = measured("temperature", ~surface), measured("salinity", ~surface)
-    top = measured("temperature", surface)
-    if not any((*parts, top)):
-        raise NothingMeasured(f"{source.name}: variables {list(kinds)}, none is T or S")
-    return finish(
-        Levels(
-            **_common(frame, head, source),
-            depth=table["depth"].values,
-            temperature=parts[0],
-            salinity=parts[1],
-            surface=top,
-            temperature_kind=definitions.pop() if definitions else "in-situ",
-        ),
-        source,
-        NAME,
+    parts: dict[str, Any] = {
+        "temperature": _part(table, names, kinds, "temperature", ~surface, name),
+        "salinity": _part(table, names, kinds, "salinity", ~surface, name),
+        "surface": _part(table, names, kinds, "temperature", surface, name),
+    }
+    if not any(parts.values()):
+        raise NothingMeasured(f"{name}: variables {list(kinds)}, none is temperature or salinity")
+    column = {str(n): v.values for n, v in table.variables.items()}
+    profile = column.get("profile")
+    levels = Levels(
+        time=column["time"],
+        depth=column["depth"],
+        latitude=column["latitude"],
+        longitude=column["longitude"],
+        **parts,
+        platform=column.get("platform", ""),
+        instrument=column.get("instrument", ""),
+        source=column.get("source", name),
+        profile=None if profile is None else profile.astype(str).astype(object),
+        temperature_kind=definitions.pop() if definitions else "in-situ",
+        salinity_kind=salinities.pop() if salinities else "practical",
     )
+    return make_table(levels, reader=NAME)
+
+
+def _part(
+    table: xr.Dataset, names: np.ndarray, kinds: dict[str, str | None], kind: str,
+    rows: np.ndarray, name: str,
+) -> Measured | None:  # fmt: skip
+    """Values of a kind of quantity in these rows."""
+    mine = np.isin(names, [n for n, k in kinds.items() if k == kind]) & rows
+    if not mine.any():
+        return None
+    units = {str(table["value"].attrs[f"units_{n}"]) for n in set(names[mine])}
+    if len(units) > 1:
+        raise InputError(f"{name}: {kind} in several units: {sorted(units)}")
+    value, error = (np.where(mine, table[n].values, np.nan) for n in ("value", "error"))
+    unit = "psu" if kind == "salinity" else plain_unit(units.pop())
+    return Measured(value, unit, error, table["qc"].values, table["reason"].values)
 
 
 def recognises(source: Source) -> bool:

@@ -21,7 +21,8 @@ from xdeepda.observations.readers.base import (
 from xdeepda.observations.readers.decode import iso_times
 from xdeepda.observations.readers.frame import Frame
 
-_TYPES = {"BA": "BATHY message", "TE": "TESAC message", "XB": "XBT", "TA": "mooring"}
+_TYPES = {"BA": "BATHY message", "TE": "TESAC message", "XB": "XBT", "TA": "mooring",
+          "TR": "thermistor chain", "PF": "profiling float"}  # fmt: skip
 
 
 def _recognises(source: Source) -> bool:

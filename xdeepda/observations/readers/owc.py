@@ -7,6 +7,7 @@ only these numeric matrices are loaded.
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def _shapes(source: Source) -> dict[str, tuple[int, ...]]:
     from scipy.io import whosmat
 
     try:
-        listed = whosmat(str(source.path))
+        listed = whosmat(io.BytesIO(source.expanded()))
     except Exception as error:  # damaged headers raise of all kinds
         raise InputError(f"{source.name}: the MATLAB file is damaged: {error}") from None
     return {n: tuple(shape) for n, shape, kind in listed if kind in ("double", "single")}
@@ -58,7 +59,7 @@ def _load(source: Source) -> dict[str, np.ndarray]:
         raise InputError(f"matrices {missing} are missing; there are {sorted(shapes)}")
     source.require_memory(sum(int(np.prod(shapes[n])) for n in _NEEDED))
     try:
-        raw: dict[str, Any] = loadmat(str(source.path), variable_names=list(_NEEDED))
+        raw: dict[str, Any] = loadmat(io.BytesIO(source.expanded()), variable_names=list(_NEEDED))
     except Exception as error:
         raise InputError(f"the MATLAB file is truncated or damaged: {error}") from None
     return {n: np.asarray(raw[n], dtype=np.float64) for n in _NEEDED}
