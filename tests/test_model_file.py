@@ -291,3 +291,9 @@ def test_a_newer_format_names_both_versions(path):
     message = refused(path)
     assert "format 99 is newer than the 1" in message
     assert "update xdeepda" in message
+
+
+def test_a_seed_of_numpy_can_be_saved(ocean, network, tiny, tmp_path):
+    model = xdeepda.train(ocean["thetao"], network, **tiny, seed=np.int64(3))
+    model.save(tmp_path / "m.safetensors")
+    assert xdeepda.load_model(tmp_path / "m.safetensors").provenance["seed"] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from xdeepda.architectures import ArchitectureSpec
@@ -35,6 +36,12 @@ def test_settings_of_an_architecture_and_the_users_own():
     assert settings_for("deepda2024", {"batch": 4}).batch == 4
 
 
+def test_numbers_of_numpy_become_plain():
+    given = {"epochs": np.int64(3), "learning_rate": np.float32(0.5), "batch": 2}
+    chosen = settings_for("increment", given)
+    assert [type(getattr(chosen, name)) for name in given] == [int, float, int]
+
+
 def test_all_wrong_settings_are_told_at_once():
     wrong = {
         "speed": 3,
@@ -44,6 +51,7 @@ def test_all_wrong_settings_are_told_at_once():
         "patience": True,
         "loss": "mae",
         "weight_decay": math.nan,
+        "flip_sign": "no",
     }
     with pytest.raises(InputError) as error:
         settings_for("increment", wrong)

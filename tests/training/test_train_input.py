@@ -141,6 +141,41 @@ def test_labels_are_checked_before_a_single_value_is_read(control, message):
         message(control, **kwargs)
 
 
+def first_months_only(control: xr.Dataset) -> xr.Dataset:
+    """Control run of dask that cannot be read beyond the first months."""
+
+    def read(block, block_info=None):
+        assert block_info[0]["array-location"][0][0] == 0, "the run was read"
+        return block
+
+    lazy = control["thetao"].copy(
+        data=control["thetao"].chunk(time=6).data.map_blocks(read, dtype="f4")
+    )
+    return control.assign(thetao=lazy)
+
+
+def test_network_and_memory_are_checked_before_the_run_is_read(control, tiny, monkeypatch):
+    lazy = first_months_only(control)
+    network = xdeepda.Network.simulated(None)
+    speed = lazy.rename(thetao="uo")
+    speed["uo"].attrs = {"units": "m s-1"}
+    with pytest.raises(InputError, match=r"train: one problem[\s\S]*measures uo"):
+        xdeepda.train(speed, network, var="uo", **tiny)
+    absolute = lazy.rename(thetao="so")
+    absolute["so"].attrs = {"units": "g kg-1", "standard_name": "sea_water_absolute_salinity"}
+    with pytest.raises(InputError, match=r"train: one problem[\s\S]*gsw"):
+        xdeepda.train(absolute, network, var="so", **tiny)
+    monkeypatch.setattr(verb, "available_memory", lambda: 10**6)
+    with pytest.raises(MemoryForeseenError, match="would not fit into memory"):
+        xdeepda.train(lazy, network, var="thetao", **tiny)
+
+
+def test_wrong_arguments_do_not_hide_each_other(control, message):
+    text = message(units(control, "m"), architecture="unet", epochs=-1, validation=2)
+    for words in ("wrong dimension", "'unet' is not known", "epochs=-1", "validation is"):
+        assert words in text
+
+
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
@@ -155,6 +190,7 @@ def test_labels_are_checked_before_a_single_value_is_read(control, message):
         ({"architecture": "climatology"}, "nothing to train"),
         ({"resume": True}, "needs checkpoint="),
         ({"checkpoint": "/no/such/folder/x"}, "does not exist"),
+        ({"checkpoint": "."}, "checkpoint= is a folder"),
         ({"climatology": 9}, "0 to 6"),
         ({"climatology": "mean"}, "'means'"),
         ({"seed": 1.5}, "seed is a number from 0 on"),

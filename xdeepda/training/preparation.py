@@ -94,19 +94,19 @@ def open_run(
     ds: Any, var: Any, cycle: str, validation: float, problems: Problems
 ) -> tuple[RunSource | None, int]:
     """Understand a control run without reading its values; (source, split)."""
-    try:
-        source = RunSource(ds, var, Cycle(cycle), problems=problems)
-    except InputError as error:
-        problems.absorb(error)
-        return None, 0
-    if not len(source):
-        return None, 0
-    if not isinstance(validation, (int, float)) or not 0 < validation < 0.6:
+    is_fraction = isinstance(validation, (int, float)) and 0 < validation < 0.6
+    if not is_fraction:
         problems.add(
             "validation is a fraction of the years",
             found=repr(validation),
             expected="between 0 and 0.6",
         )
+    try:
+        source = RunSource(ds, var, Cycle(cycle), problems=problems)
+    except InputError as error:
+        problems.absorb(error)
+        return None, 0
+    if not len(source) or not is_fraction:
         return None, 0
     split = split_years(len(source), source.cycle.per_year, validation)
     fewest = max(FEWEST_YEARS * source.cycle.per_year, FEWEST_CYCLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from xdeepda.architectures import ArchitectureSpec
@@ -104,13 +105,15 @@ def settings_for(architecture: str, given: dict[str, Any]) -> TrainingSettings:
     known = {f.name: f.type for f in fields(TrainingSettings)}
     told = [f"unknown setting {k!r}" for k in given if k not in known]
     merged = {**asdict(TrainingSettings()), **PRESETS.get(architecture, {})}
-    merged.update({k: v for k, v in given.items() if k in known})
+    merged.update({k: _plain(v) for k, v in given.items() if k in known})
     for name, (low, high) in _BOUNDS.items():
         value = merged[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             told.append(f"{name}={value!r} is no number")
         elif not low <= value <= high or (known[name] == "int" and value != int(value)):
             told.append(f"{name}={value!r} is not in {low:g} to {high:g}")
+    if not isinstance(merged["flip_sign"], bool):
+        told.append(f"flip_sign={merged['flip_sign']!r}: True or False")
     if merged["loss"] not in ("rmse", "mse"):
         told.append(f"loss={merged['loss']!r}: 'rmse' or 'mse'")
     if merged["level_weights"] not in ("equal", "thickness"):
@@ -118,6 +121,15 @@ def settings_for(architecture: str, given: dict[str, Any]) -> TrainingSettings:
     if told:
         raise InputError("training settings: " + "; ".join(told) + f"; known: {', '.join(known)}")
     return TrainingSettings(**merged)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy as Python's own: the model file takes no others."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 def parse_budget(budget: str | float | None) -> float | None:

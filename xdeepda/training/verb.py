@@ -129,20 +129,21 @@ def train(
     assert chosen is not None
     _check_climatology(climatology, source, problems)
     _check_length(chosen, split, source, problems)
+    observing = _observing(network, source, problems)
+    if not len(problems):
+        # before the run is read: that may take long
+        shape = (len(source.variables) * source.grid.shape[0], *source.grid.shape[1:])
+        check_memory(shape, spec, chosen, 0 if source.is_chunked else len(source))
     with torch_threads():
         prepared = describe(source, split, climatology, problems)
         tensors = Tensors(
             source.grid, prepared.wet, prepared.statistics, prepared.climatology, device
         )
-        check_memory(tensors.shape, spec, chosen, 0 if source.is_chunked else len(source))
         module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
-        bound = network.on(
-            source.grid, source.cycle, source.calendar, source.variables, prepared.wet
-        )
         trainer = Trainer(
             module,
             TruthReader(source, tensors),
-            Simulator(tensors, bound, source, error_scales(source, network)),
+            Simulator(tensors, observing[0], source, observing[1]),
             Period(0, split),
             Period(split, len(source)),
             chosen,
@@ -173,14 +174,17 @@ def _check_arguments(
     given = dict(settings) if epochs is None else {**settings, "epochs": epochs}
     try:
         spec = architecture_spec(architecture)
-        chosen = settings_for(spec.name, given)
-        if not is_trainable(spec.name):
-            problems.add(
-                f"the architecture {spec.name!r} has nothing to train",
-                todo=f"fit it: xdeepda.baselines.{spec.name}(ds, ...)",
-            )
     except InputError as error:
         problems.absorb(error)
+    try:
+        chosen = settings_for(spec.name if spec else "", given)
+    except InputError as error:
+        problems.absorb(error)
+    if spec is not None and not is_trainable(spec.name):
+        problems.add(
+            f"the architecture {spec.name!r} has nothing to train",
+            todo=f"fit it: xdeepda.baselines.{spec.name}(ds, ...)",
+        )
     try:
         seconds = parse_budget(budget)
     except InputError as error:
@@ -193,9 +197,36 @@ def _check_arguments(
         )
     if resume and checkpoint is None:
         problems.add("resume=True needs checkpoint=", todo="name the file to go on from")
-    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
-        problems.add("the folder of checkpoint= does not exist", found=str(Path(checkpoint).parent))
+    if checkpoint is not None:
+        _check_checkpoint(Path(checkpoint), problems)
     return spec, chosen, seconds
+
+
+def _check_checkpoint(path: Path, problems: Problems) -> None:
+    """A checkpoint must be writable before the first epoch, not after it."""
+    if not path.parent.is_dir():
+        problems.add("the folder of checkpoint= does not exist", found=str(path.parent))
+    elif path.is_dir():
+        problems.add("checkpoint= is a folder", found=str(path), expected="the name of a file")
+    elif not os.access(path.parent, os.W_OK):
+        problems.add("nothing can be written to the folder of checkpoint=", found=str(path.parent))
+
+
+def _observing(network: Any, source: RunSource, problems: Problems) -> tuple[Any, np.ndarray]:
+    """Network on the grid of the run, and the factors that take its errors to the run's units.
+
+    Reads the first cycle, and only if nothing is wrong so far: where the sea of others
+    differs, the run is refused anyway.
+    """
+    bound, scales = None, np.ones(len(source.variables))
+    try:
+        scales = error_scales(source, network)
+        if not len(problems):
+            sea = source.wet
+            bound = network.on(source.grid, source.cycle, source.calendar, source.variables, sea)
+    except InputError as error:
+        problems.absorb(error)
+    return bound, scales
 
 
 def _check_length(
@@ -294,7 +325,7 @@ def _finish(
     score = trainer.best_score
     assert score is not None
     provenance = {
-        "seed": seed,
+        "seed": int(seed),
         "network": repr(network),
         "settings": asdict(trainer.settings),
         "epochs": trainer.epoch,
