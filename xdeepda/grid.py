@@ -126,7 +126,7 @@ class Grid:
         j = _cell_of(lat, self.lat_edges)
         edges = self.lon_edges
         if edges is not None:
-            lon = edges[0] + np.mod(np.asarray(lon, dtype=float) - edges[0], 360.0)
+            lon = _eastward(lon, float(edges[0]))
         i = _cell_of(lon, edges)
         size = max(np.size(k), np.size(j), np.size(i))
         flat = np.broadcast_to((k * ny + j) * nx + i, (size,))
@@ -191,10 +191,36 @@ def _cell_of(values: Any, edges: np.ndarray | None) -> np.ndarray:
     if edges is None:
         return np.zeros(1, dtype=np.int64)
     values = np.asarray(values, dtype=float)
-    cell = np.searchsorted(edges, values, side="right") - 1
-    cell = np.where(values == edges[-1], edges.size - 2, cell)
-    outside = (values < edges[0]) | (values > edges[-1]) | np.isnan(values)
-    return np.where(outside, -1, cell).astype(np.int64)
+    inside = (values >= edges[0]) & (values <= edges[-1])
+    cell = _interval(np.where(inside, values, edges[0]), edges)
+    return np.where(inside, cell, -1)
+
+
+def _interval(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Interval that holds each value between the first and last edge, int64."""
+    last = edges.size - 2
+    span, narrowest = float(edges[-1] - edges[0]), float(np.diff(edges).min())
+    bins = np.ceil(2 * span / narrowest) if narrowest > 0 else np.inf
+    if values.size < 1000 or bins > 2**16:
+        return np.minimum(np.searchsorted(edges, values, side="right") - 1, last)
+    # equal bins, at most half as wide as the narrowest interval, lead to the interval or to a
+    # neighbour: no search for each value
+    scale = bins / span
+    left = edges[0] + np.arange(bins + 1) / scale
+    table = np.clip(np.searchsorted(edges, left, side="right") - 1, 0, last)
+    cell = table[((values - edges[0]) * scale).astype(np.int64)]
+    cell += (values >= edges[cell + 1]) & (cell < last)
+    cell -= values < edges[cell]
+    return cell
+
+
+def _eastward(lon: Any, west: float) -> np.ndarray:
+    """Longitudes within 360 degrees from `west` on."""
+    apart = np.asarray(lon, dtype=float) - west
+    beyond = (apart < 0) | (apart >= 360)
+    if beyond.any():  # a modulo is slow
+        apart = np.where(beyond, np.mod(apart, 360.0), apart)
+    return west + apart
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError
 from xdeepda.grid import Grid
 from xdeepda.observations import as_table, bin_points, default_error, superob
-from xdeepda.observations.superob import FATES, cycle_numbers
+from xdeepda.observations.placing import FATES, cycle_numbers
 
 GLOBAL = Grid(DEPTH, LAT, LON, cyclic=True)
 REGION = Grid(DEPTH, np.arange(-10.0, 11.0, 5.0), np.arange(340.0, 381.0, 10.0))

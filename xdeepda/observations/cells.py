@@ -20,6 +20,7 @@ from xdeepda import units as unit_tools
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, MemoryForeseenError, Problems
 from xdeepda.grid import Grid, Layout
+from xdeepda.observations.placing import BLOCK, in_blocks, in_threads
 from xdeepda.observations.quantities import error_unit
 
 #: Part of the error variance that observations of one cell and cycle have in common:
@@ -91,30 +92,129 @@ def combine(
         nothing = np.zeros(0)
         zero = np.zeros(0, dtype=np.int64)
         return Combined(zero, nothing, nothing, zero.astype(np.int32), zero)
-    order = np.lexsort((profile, key))
-    key, profile = key[order], profile[order]
-    first = np.append(True, key[1:] != key[:-1])
-    starts = np.flatnonzero(first)
-    new_profile = first | np.append(True, profile[1:] != profile[:-1])
-    profiles = np.add.reduceat(new_profile.astype(np.int64), starts)
-    rows = np.diff(np.append(starts, key.size))
-    value, error = value[order], error[order]
-    weight = error**-2
+    order = _Order(key)
+    groups = order.starts.size
+    out = Combined(
+        order.key, np.empty(groups), np.empty(groups), np.empty(groups, dtype=np.int32),
+        np.empty(key.size, dtype=np.int64),
+    )  # fmt: skip
+
+    def work(part: slice) -> None:
+        rows, starts = order.rows(part)
+        sizes = np.diff(starts, append=rows.size)
+        group = np.repeat(np.arange(sizes.size), sizes)
+        out.row_group[rows] = group + part.start
+        out.count[part] = sizes if count is None else np.add.reduceat(count[rows], starts)
+        profiles = _distinct(profile[rows], group, starts)
+        out.value[part], out.error[part] = _weighted(
+            value[rows], error[rows], group, starts, sizes, profiles, rho
+        )
+
+    in_threads(order.blocks(), work)
+    return out
+
+
+class _Order:
+    """Rows in the order of their keys, those of the same key in the order of the input.
+
+    Key and row number are packed into one integer: to sort numbers is several
+    times faster than to sort positions by numbers.
+
+    Parameters
+    ----------
+    key : numpy.ndarray of int64, shape (n,), n > 0
+
+    Attributes
+    ----------
+    key : numpy.ndarray of int64, shape (m,)
+        The different keys.
+    starts : numpy.ndarray of int64, shape (m,)
+        First of the sorted rows of each key.
+    """
+
+    def __init__(self, key: np.ndarray) -> None:
+        low, size = int(key.min()), key.size
+        names = None
+        self._bits = max(1, (size - 1).bit_length())
+        if (int(key.max()) - low).bit_length() + self._bits > 63:
+            names, key = np.unique(key, return_inverse=True)
+            low = 0
+        self._packed = key - low
+        self._packed <<= self._bits
+        new = np.empty(size, dtype=bool)
+
+        def pack(rows: slice) -> None:
+            self._packed[rows] |= np.arange(rows.start, rows.stop)
+
+        def compare(rows: slice) -> None:
+            first = max(rows.start, 1)
+            before, here = self._packed[first - 1 : rows.stop - 1], self._packed[first : rows.stop]
+            new[first : rows.stop] = (here ^ before) >> self._bits
+
+        in_blocks(size, pack)
+        self._packed.sort()
+        in_blocks(size, compare)
+        new[0] = True
+        self.starts = np.flatnonzero(new)
+        self.key = self._packed[self.starts]
+        self.key >>= self._bits
+        if names is not None:
+            self.key = names[self.key]
+        elif low:
+            self.key += low
+
+    def blocks(self) -> list[slice]:
+        """Parts of the keys with about as many rows each."""
+        edges = np.arange(0, self._packed.size, BLOCK)
+        first = np.unique(np.searchsorted(self.starts, edges))
+        first = first[first < self.starts.size]
+        return [slice(a, b) for a, b in zip(first, [*first[1:], self.starts.size], strict=True)]
+
+    def rows(self, part: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of some keys, and the first of each key among these rows."""
+        begin = self.starts[part.start]
+        last = part.stop == self.starts.size
+        end = self._packed.size if last else self.starts[part.stop]
+        return self._packed[begin:end] & ((1 << self._bits) - 1), self.starts[part] - begin
+
+
+def _weighted(
+    value: np.ndarray,
+    error: np.ndarray,
+    group: np.ndarray,
+    starts: np.ndarray,
+    sizes: np.ndarray,
+    profiles: np.ndarray,
+    rho: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Value and error of each group of sorted rows; see :func:`combine`."""
+    weight = 1 / (error * error)
     total = np.add.reduceat(weight, starts)
     # differences from the first value: no digits are lost to a large mean
-    group = np.cumsum(first) - 1
-    shift = np.add.reduceat(weight * (value - value[starts][group]), starts) / total
-    spread = np.sqrt(rows / total * (rho + (1 - rho) / profiles))
-    counts = rows if count is None else np.add.reduceat(count[order], starts)
-    row_group = np.empty(key.size, dtype=np.int64)
-    row_group[order] = group
-    return Combined(
-        key[starts],
-        value[starts] + np.where(rows == 1, 0.0, shift),
-        np.where(rows == 1, error[starts], spread),
-        counts.astype(np.int32),
-        row_group,
-    )
+    base = value[starts]
+    shift = np.add.reduceat(weight * (value - base[group]), starts) / total
+    spread = np.sqrt(sizes / total * (rho + (1 - rho) / profiles))
+    alone = sizes == 1
+    return base + np.where(alone, 0.0, shift), np.where(alone, error[starts], spread)
+
+
+def _distinct(profile: np.ndarray, group: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Number of different profiles in each group of sorted rows."""
+    new = np.append(True, profile[1:] != profile[:-1])
+    new[starts] = True
+    number = np.add.reduceat(new, starts, dtype=np.int64)
+    # rows of a profile mostly stand together; where others may stand between them they are sorted
+    unsure = (number > 2)[group]
+    if unsure.any():
+        # 40 bits of the profile are enough to tell those of one cell apart
+        packed = profile[unsure].astype(np.uint64) & np.uint64(2**40 - 1)
+        packed |= group[unsure].astype(np.uint64) << np.uint64(40)
+        packed.sort()
+        new = np.append(True, packed[1:] != packed[:-1])
+        owner = (packed[new] >> np.uint64(40)).astype(np.int64)
+        counted = np.bincount(owner, minlength=starts.size)
+        number = np.where(number > 2, counted, number)
+    return number
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import numpy as np
 from xdeepda.calendar import Cycle, calendar_of
 from xdeepda.errors import Problems
 from xdeepda.grid import Grid
-from xdeepda.observations.superob import SURFACE, cycle_numbers
+from xdeepda.observations.placing import SURFACE, cycle_numbers
 
 #: Rows that are worked on at a time: the temporaries stay below 50 MB.
 _BLOCK = 2**17

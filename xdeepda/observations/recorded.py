@@ -21,8 +21,8 @@ from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Combined, combine
 from xdeepda.observations.flags import rejected
 from xdeepda.observations.gridded import from_gridded
+from xdeepda.observations.placing import Positions, place
 from xdeepda.observations.quantities import CANONICAL_UNIT, default_error, kind_of
-from xdeepda.observations.superob import Positions, place
 from xdeepda.observations.table import as_table, is_gridded, profiles_of, variables_of
 from xdeepda.observations.target import Target, match
 from xdeepda.source import guess_cycle

@@ -8,9 +8,8 @@ table, the canonical grid and cycles; knows no model and no analysis.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -21,6 +20,19 @@ from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Cells, combine
 from xdeepda.observations.flags import rejected
+from xdeepda.observations.placing import (  # noqa: F401 - cycle_numbers is looked for here
+    EMPTY,
+    FATES,
+    FLAGGED,
+    SURFACE,
+    UNKNOWN,
+    USED,
+    WITHHELD,
+    Positions,
+    cycle_numbers,
+    in_blocks,
+    place,
+)
 from xdeepda.observations.quantities import (
     CANONICAL_UNIT,
     default_error,
@@ -31,23 +43,6 @@ from xdeepda.observations.table import profiles_of, variables_of
 from xdeepda.observations.target import Target, match
 
 logger = logging.getLogger("xdeepda")
-
-#: On a grid without a depth axis, observations shallower than this are used (m).
-SURFACE = 10.0
-
-#: What becomes of a row, in the order in which it is decided.
-FATES = (
-    "used",
-    "without a value",
-    "flagged as bad",
-    "of a variable that the model does not have",
-    "outside of the period",
-    "outside of the area",
-    "outside of the depths",
-    "on land",
-    "withheld",
-)
-_USED, _EMPTY, _FLAGGED, _UNKNOWN, _PERIOD, _AREA, _DEPTH, _LAND, _WITHHELD = range(len(FATES))
 
 
 class NothingInsideError(InputError):
@@ -151,29 +146,85 @@ def bin_points(
     """
     names = tuple(standard_names) if standard_names else ("",) * len(variables)
     target = Target(grid, {}, tuple(variables), tuple(units), names, wet)
-    codes, rows = _rows_to_variables(table, target)
-    variable = rows[codes]
-    usable = np.isfinite(table["value"].values)
-    usable = usable if use is None else usable & use
-    fate = np.where(usable, np.where(variable < 0, _UNKNOWN, _USED), _EMPTY).astype(np.int8)
-    fate[usable & rejected(table["qc"].values)] = _FLAGGED
-    if withheld is not None:
-        fate[(fate == _USED) & withheld] = _WITHHELD
-    positions = Positions(*(table[n].values for n in ("time", "depth", "latitude", "longitude")))
-    number, cell = place(positions, grid, cycle, variable, wet, fate, period)
-    keep = np.flatnonzero(fate == _USED)
-    if keep.size == 0:
-        _refuse(table, target, fate)
-    value, error, assumed, notes = _converted(table, keep, codes[keep], rows, target)
-    first = int(number[keep].min())
-    key = (number[keep] - first) * wet.size + cell[keep]
-    combined = combine(key, value, error, profiles_of(table, keep), rho=rho)
+    ready = prepare(table, target, cycle, period=period, use=use, withheld=withheld)
+    fate, keep = ready.fate, ready.keep
+    if ready.value.size == 0:
+        refuse(table, target, fate)
+    first, key = ready.keys(wet.size)
+    combined = combine(key, ready.value, ready.error, ready.profile, rho=rho)
+    del key
     cells = Cells.from_keys(combined, first, variables, units, grid, cycle)
-    row = np.full(fate.size, -1, dtype=np.int64)
-    row[keep] = combined.row_group
-    report = BinningReport(fate, row, assumed, tuple(notes + _missing_axes(grid)))
-    logger.log(logging.WARNING if report.used < fate.size or assumed else logging.INFO, report)
-    return cells, report
+    row = combined.row_group
+    if isinstance(keep, np.ndarray):
+        row = np.full(fate.size, -1, dtype=np.int64)
+        row[keep] = combined.row_group
+    return cells, reported(fate, row, ready.assumed, ready.told, grid)
+
+
+@dataclass
+class Ready:
+    """Rows that are used, in their places and the units of the model.
+
+    Attributes
+    ----------
+    fate : numpy.ndarray of int8, shape (obs,)
+        Of all rows.
+    keep : slice or numpy.ndarray of int64, shape (n,)
+        The rows that are used; a slice where all are.
+    number, cell : numpy.ndarray of int64, shape (n,)
+        Cycle, and flat cell in (variable, nz, ny, nx).
+    value, error : numpy.ndarray of float64, shape (n,)
+    profile : numpy.ndarray of uint64, shape (n,)
+    assumed : dict of int
+        Rows without an error by variable.
+    told : dict of str
+        What was done to the values of a variable.
+    """
+
+    fate: np.ndarray
+    keep: slice | np.ndarray
+    number: np.ndarray
+    cell: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+    profile: np.ndarray
+    assumed: dict[str, int]
+    told: dict[str, str]
+
+    def keys(self, size: int) -> tuple[int, np.ndarray]:
+        """First cycle, and key ``(cycle - first) * size + cell`` of each row."""
+        first = int(self.number.min())
+        key = self.number - first
+        key *= size
+        key += self.cell
+        self.number = self.cell = np.zeros(0, dtype=np.int64)  # not needed any more, but large
+        return first, key
+
+
+def prepare(
+    table: xr.Dataset,
+    target: Target,
+    cycle: Cycle,
+    *,
+    period: tuple[int, int] | None = None,
+    use: np.ndarray | None = None,
+    withheld: np.ndarray | None = None,
+) -> Ready:
+    """Fates, places, values and errors of the rows of a table; see :func:`bin_points`."""
+    described = variables_of(table)
+    codes = described[0]
+    found = np.array(match(described[1], described[3], target), dtype=np.int16)
+    variable = found[codes]
+    fate = _first_fates(table, variable, use, withheld)
+    positions = Positions(*(table[n].values for n in ("time", "depth", "latitude", "longitude")))
+    number, cell = place(positions, target.grid, cycle, variable, target.wet, fate, period)
+    keep: slice | np.ndarray = slice(None)
+    if fate.any():
+        keep = np.flatnonzero(fate == USED)
+        number, cell, codes = number[keep], cell[keep], codes[keep]
+    value, error, assumed, told = _converted(table, keep, codes, found, target, described[1:])
+    profile = profiles_of(table, keep)
+    return Ready(fate, keep, number, cell, value, error, profile, assumed, told)
 
 
 def _rows_to_variables(table: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]:
@@ -182,75 +233,51 @@ def _rows_to_variables(table: xr.Dataset, target: Target) -> tuple[np.ndarray, n
     return codes, np.array(match(names, standard_names, target), dtype=np.int64)
 
 
-class Positions(NamedTuple):
-    """Where and when, one entry per row."""
-
-    time: np.ndarray
-    depth: np.ndarray
-    latitude: np.ndarray
-    longitude: np.ndarray
-
-
-def place(
-    positions: Positions,
-    grid: Grid,
-    cycle: Cycle,
+def _first_fates(
+    table: xr.Dataset,
     variable: np.ndarray,
-    wet: np.ndarray,
+    use: np.ndarray | None,
+    withheld: np.ndarray | None,
+) -> np.ndarray:
+    """Fates that have nothing to do with places."""
+    value, qc = table["value"].values, table["qc"].values
+    fate = np.zeros(value.size, dtype=np.int8)
+
+    def work(rows: slice) -> None:
+        own = fate[rows]
+        own[variable[rows] < 0] = UNKNOWN
+        own[rejected(qc[rows])] = FLAGGED
+        own[~np.isfinite(value[rows])] = EMPTY
+        if use is not None:
+            own[~use[rows]] = EMPTY
+        if withheld is not None:
+            own[(own == USED) & withheld[rows]] = WITHHELD
+
+    in_blocks(value.size, work)
+    return fate
+
+
+def reported(
     fate: np.ndarray,
-    period: tuple[int, int] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cycle number and flat cell of each row; sets the fate of those that have none.
-
-    Parameters
-    ----------
-    positions : Positions, shape (n,)
-    grid, cycle, period
-        As :func:`bin_points`.
-    variable : numpy.ndarray of int64, shape (n,)
-        Position of the variable in the model.
-    wet : numpy.ndarray of bool, shape (variable, nz, ny, nx)
-    fate : numpy.ndarray of int8, shape (n,)
-        Changed in place; rows that are not 0 on entry are not looked at.
-
-    Returns
-    -------
-    number, cell : numpy.ndarray of int64, shape (n,)
-        Meaningful where the fate is 0 (used).
-    """
-    alive = fate == _USED
-    number = np.zeros(fate.size, dtype=np.int64)
-    number[alive] = cycle_numbers(positions.time[alive], cycle)
-    if period is not None:
-        fate[alive & ((number < period[0]) | (number > period[1]))] = _PERIOD
-    level = Grid(grid.depth, None, None).locate(positions.depth, 0.0, 0.0)
-    if grid.depth is None:
-        level = np.where(positions.depth > SURFACE, -1, 0)
-    horizontal = Grid(None, grid.lat, grid.lon, grid.cyclic)
-    column = horizontal.locate(0.0, positions.latitude, positions.longitude)
-    column = np.broadcast_to(column, fate.shape)
-    fate[(fate == _USED) & (column < 0)] = _AREA
-    fate[(fate == _USED) & (level < 0)] = _DEPTH
-    nz, ny, nx = grid.shape
-    cell = (variable * nz + level) * (ny * nx) + column
-    alive = np.flatnonzero(fate == _USED)
-    fate[alive[~wet.reshape(-1)[cell[alive]]]] = _LAND
-    return number, cell
+    row: np.ndarray,
+    assumed: Mapping[str, int],
+    told: Mapping[str, str],
+    grid: Grid,
+) -> BinningReport:
+    """Report on the rows, said in the log."""
+    notes = [f"{name}: {text}" for name, text in told.items()]
+    notes += [
+        f"{name}: {number} default errors by depth, as none were given"
+        for name, number in assumed.items()
+    ]
+    number = sum(assumed.values())
+    report = BinningReport(fate, row, number, tuple(notes + _missing_axes(grid)))
+    level = logging.WARNING if report.used < fate.size or number else logging.INFO
+    logger.log(level, report)
+    return report
 
 
-def cycle_numbers(times: np.ndarray, cycle: Cycle) -> np.ndarray:
-    """Absolute cycle numbers; each day is looked up only once where times are datetime64."""
-    if times.dtype.kind != "M" or times.size < 1000:
-        return cycle.index(times) if times.size else np.zeros(0, dtype=np.int64)
-    days = times.astype("datetime64[D]").astype(np.int64)
-    first, last = int(days.min()), int(days.max())
-    if last - first > 10**6:
-        return cycle.index(times)
-    every = np.arange(first, last + 1).astype("datetime64[D]").astype("datetime64[s]")
-    return cycle.index(every)[days - first]
-
-
-def _refuse(table: xr.Dataset, target: Target, fate: np.ndarray) -> None:
+def refuse(table: xr.Dataset, target: Target, fate: np.ndarray) -> None:
     """Nothing is inside: both extents, and what became of the rows."""
 
     def extent(values: np.ndarray) -> str:
@@ -286,40 +313,58 @@ def _missing_axes(grid: Grid) -> list[str]:
 
 
 def _converted(
-    table: xr.Dataset, keep: np.ndarray, codes: np.ndarray, rows: np.ndarray, target: Target
-) -> tuple[np.ndarray, np.ndarray, int, list[str]]:
-    """Values and errors of the kept rows in the model's units, errors filled by depth."""
-    _, names, units, standard_names = variables_of(table)
-    value, error = table["value"].values[keep].copy(), table["error"].values[keep].copy()
-    depth, lat = table["depth"].values[keep], table["latitude"].values[keep]
-    problems, notes, assumed = Problems("observations"), [], 0
+    table: xr.Dataset,
+    keep: slice | np.ndarray,
+    codes: np.ndarray,
+    found: np.ndarray,
+    target: Target,
+    described: Sequence[list[str]] | None = None,
+) -> tuple[np.ndarray, np.ndarray, dict[str, int], dict[str, str]]:
+    """Values and errors of the kept rows in the model's units, errors filled by depth.
+
+    Of `codes` (of the kept rows), `found` gives the model's variable.  No copies
+    are made where nothing changes: the results may be views of the table.
+    """
+    names, units, standard_names = described or variables_of(table)[1:]
+    value, error = (table[n].values[keep] for n in ("value", "error"))
+    problems = Problems("observations")
+    assumed: dict[str, int] = {}
+    told: dict[str, str] = {}
+    if len(names) > 1 and isinstance(keep, slice):
+        value, error = value.copy(), error.copy()
     for code, name in enumerate(names):
-        mine = np.flatnonzero(codes == code)
-        if mine.size == 0:
+        mine = np.flatnonzero(codes == code) if len(names) > 1 else slice(None)
+        if found[code] < 0 or value[mine].size == 0:
             continue
-        own, other = target.units[rows[code]], target.standard_names[rows[code]]
+        own, other = target.units[found[code]], target.standard_names[found[code]]
+        where = [table[n].values[keep][mine] for n in ("depth", "latitude")]
         try:
-            value[mine], told = to_quantity(
-                value[mine], units[code], standard_names[code], own, other, depth[mine], lat[mine]
+            new, text = to_quantity(
+                value[mine], units[code], standard_names[code], own, other, *where
             )
-            error[mine] = unit_tools.convert_difference(error[mine], units[code], own)
+            deviation = unit_tools.convert_difference(error[mine], units[code], own)
         except InputError as problem:
             problems.add(f"{name!r} cannot be brought to the model's units", found=str(problem))
             continue
-        notes += [f"{name}: {told}"] if told else []
-        blank = mine[np.isnan(error[mine])]
+        if text:
+            told[name] = text
+        blank = np.flatnonzero(np.isnan(deviation))
         if blank.size:
             kind = kind_of(name, standard_names[code], units[code])
             if kind is None:
                 problems.add(f"{name!r} needs errors", todo="add a column 'error'")
                 continue
-            error[blank] = unit_tools.convert_difference(
-                default_error(kind, depth[blank]), CANONICAL_UNIT[kind], own
+            deviation = deviation.copy()
+            deviation[blank] = unit_tools.convert_difference(
+                default_error(kind, where[0][blank]), CANONICAL_UNIT[kind], own
             )
-            assumed += blank.size
-            notes.append(f"{name}: {blank.size} default errors by depth, as none were given")
+            assumed[name] = blank.size
+        if len(names) == 1:
+            value, error = new, deviation
+        else:
+            value[mine], error[mine] = new, deviation
     problems.raise_if_any()
-    return value, error, assumed, notes
+    return value, error, assumed, told
 
 
 def to_quantity(

@@ -33,6 +33,7 @@ from xdeepda.observations.columns import (
     rows_of_dataset,
 )
 from xdeepda.observations.flags import MEANINGS, NONE, check_flags, rejected
+from xdeepda.observations.placing import in_blocks
 from xdeepda.observations.quantities import CANONICAL_UNIT, kind_of
 
 #: The dimension of the table.
@@ -329,18 +330,43 @@ def variables_of(table: xr.Dataset) -> tuple[np.ndarray, list[str], list[str], l
     return codes, names, units, [str(attrs.get(f"standard_name_{name}", "")) for name in names]
 
 
-def profiles_of(table: xr.Dataset, keep: np.ndarray, *, by_position: bool = False) -> np.ndarray:
+def profiles_of(
+    table: xr.Dataset, keep: slice | np.ndarray, *, by_position: bool = False
+) -> np.ndarray:
     """Number (a 64-bit hash) of the profile of each kept row.
 
     Rows of the same platform and profile name are of one profile; without a
     column `profile`, or with `by_position`, also time and position must agree.
+    The number depends on these contents alone: parts of a table agree on it.
+
+    Parameters
+    ----------
+    table : Dataset
+    keep : slice or numpy.ndarray of int, shape (n,)
+        Rows.
+    by_position : bool
+
+    Returns
+    -------
+    numpy.ndarray of uint64, shape (n,)
     """
-    columns = [n for n in ("platform", "profile") if n in table.coords]
-    if by_position or "profile" not in columns:
-        columns += ["time", "latitude", "longitude"]
-    mixed = np.zeros(keep.size, dtype=np.uint64)
-    for name in columns:
-        mixed = _mix(mixed ^ _bits(table[name].values[keep]))
+    names = [n for n in ("platform", "profile") if n in table.coords]
+    if by_position or "profile" not in names:
+        names += ["time", "latitude", "longitude"]
+    columns = [table[name].values for name in names]
+    if isinstance(keep, slice):
+        columns = [column[keep] for column in columns]
+        keep = slice(None)
+    size = columns[0].size if isinstance(keep, slice) else keep.size
+    mixed = np.zeros(size, dtype=np.uint64)
+
+    def work(rows: slice) -> None:
+        part = rows if isinstance(keep, slice) else keep[rows]
+        for column in columns:
+            mixed[rows] ^= _bits(column[part])
+            _mix(mixed[rows])
+
+    in_blocks(size, work)
     return mixed
 
 
@@ -352,17 +378,31 @@ def _bits(values: np.ndarray) -> np.ndarray:
         return values.astype(np.int64).view(np.uint64)
     if values.dtype.kind == "f":
         return (values.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: -0.0 and 0.0 are one
+    return _text_bits(values)
+
+
+def _text_bits(values: np.ndarray) -> np.ndarray:
+    """64 bits of each text or object; equal neighbours, of which there are many, only once."""
+    if values.size == 0:
+        return np.zeros(0, dtype=np.uint64)
     import pandas as pd
 
-    return pd.factorize(values.astype(object))[0].astype(np.int64).view(np.uint64)
+    new = np.append(True, np.asarray(values[1:] != values[:-1], dtype=bool))
+    starts = np.flatnonzero(new)
+    names = values[starts].astype(object)
+    if not all(isinstance(name, str) for name in names):  # times of other calendars, numbers, None
+        names = np.array([repr(name) for name in names], dtype=object)
+    return np.repeat(pd.util.hash_array(names), np.diff(starts, append=values.size))
 
 
-def _mix(bits: np.ndarray) -> np.ndarray:
-    """Finaliser of splitmix64: every input bit reaches every output bit."""
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+def _mix(bits: np.ndarray) -> None:
+    """Finaliser of splitmix64, in place: every input bit reaches every output bit."""
+    bits += np.uint64(0x9E3779B97F4A7C15)
+    bits ^= bits >> np.uint64(30)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
 
 
 def is_gridded(obs: Any, grid: Grid | None = None) -> bool:
