@@ -1,0 +1,286 @@
+"""The shape of a profile: constant, stuck, spikes, gradients, inversions of density.
+
+Each rule looks at the levels that earlier rules left; a level without a neighbour on
+either side is judged by none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from xdeepda.observations.flags import PROBABLY_BAD
+from xdeepda.observations.qc.rule import Limits, Rule
+from xdeepda.observations.qc.sample import Levels, S, Sample, T, by_cast
+
+# ---- constant
+
+
+def _tolerance(sample: Sample, limits: Limits) -> np.ndarray:
+    """Difference that counts as none; infinite for other quantities (never compared)."""
+    table = np.array([limits["temperature"], limits["salinity"], -1.0])
+    return table[sample.kind]
+
+
+def constant(sample: Sample, limits: Limits) -> np.ndarray:
+    """Nine tenths of a cast show one value over a great range of depths."""
+    levels = sample.levels()
+    if not len(levels):
+        return np.zeros(sample.size, dtype=bool)
+    middle = levels.spread(_medians(levels))
+    same = np.abs(levels.v - middle) <= _tolerance(sample, limits)[levels.rows]
+    share = by_cast(np.add, levels, same.astype(float)) / levels.sizes
+    top = by_cast(np.minimum, levels, np.where(same, levels.z, np.inf))
+    base = by_cast(np.maximum, levels, np.where(same, levels.z, -np.inf))
+    bad = (share >= limits["share"]) & (base - top >= limits["metres"])
+    return levels.mask(levels.spread(bad))
+
+
+def _medians(levels: Levels) -> np.ndarray:
+    """Lower median of each cast."""
+    by_value = np.lexsort((levels.v, levels.column))
+    # the columns lie in another order after sorting by their number
+    column = levels.column[by_value]
+    starts = np.flatnonzero(np.append(True, column[1:] != column[:-1]))
+    sizes = np.diff(np.append(starts, len(levels)))
+    middle = levels.v[by_value][starts + (sizes - 1) // 2]
+    lookup = np.empty(int(column.max()) + 1)
+    lookup[column[starts]] = middle
+    return lookup[levels.column[levels.starts]]
+
+
+def stuck(sample: Sample, limits: Limits) -> np.ndarray:
+    """A run of equal values over a great range of depths; its first value is believed."""
+    levels = sample.levels()
+    if not len(levels):
+        return np.zeros(sample.size, dtype=bool)
+    above, limit = levels.shifted(-1), _tolerance(sample, limits)[levels.rows]
+    # a drift is no repetition: neighbours equal to a tenth of what the whole run may differ
+    equal = (above >= 0) & (np.abs(levels.v - levels.v[above]) <= limit / 10)
+    run = np.cumsum(~equal) - 1
+    first = np.flatnonzero(~equal)
+    last = np.append(first[1:], len(levels)) - 1
+    ends = [function.reduceat(levels.v, first) for function in (np.minimum, np.maximum)]
+    long = levels.z[last] - levels.z[first] >= limits["metres"]
+    long &= (last - first + 1 >= limits["levels"]) & (ends[1] - ends[0] <= limit[first])
+    return levels.mask(equal & long[run])
+
+
+# ---- spikes
+
+
+def _step_tolerance(z: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Difference of temperature (K) between levels that is doubtful, by depth.
+
+    5 K down to 300 m in the tropics (20 degrees) and 200 m elsewhere, half of it 100 m
+    deeper, 2 K below 500 m, 1.5 K below 600 m.
+    """
+    upper = np.where(np.abs(lat) < 20.0, 300.0, 200.0)
+    factor = np.clip(1.0 - 0.005 * (z - upper), 0.5, 1.0)
+    return 5.0 * np.where(z > 600.0, 0.3, np.where(z > 500.0, 0.4, factor))
+
+
+def _spike_limit(levels: Levels, close: np.ndarray, limits: Limits) -> np.ndarray:
+    """How far a value may stick out of its neighbours."""
+    sample, z = levels.sample, levels.z
+    kind = sample.kind[levels.rows]
+    deep = z >= limits["deep"]
+    argo = np.where(deep, *(np.float64(x) for x in limits["temperature"][::-1]))
+    fine = limits["close_share"] * _step_tolerance(z, sample.lat[levels.rows])
+    temperature = np.where(close, np.minimum(fine, argo), argo)
+    salinity = np.where(deep, *(np.float64(x) for x in limits["salinity"][::-1]))
+    return np.where(kind == T, temperature, np.where(kind == S, salinity, np.inf))
+
+
+def _close(levels: Levels, gap: np.ndarray, limits: Limits) -> np.ndarray:
+    """Whether levels lie close enough for the finer limits."""
+    return gap <= np.where(levels.z >= 350.0, limits["gap_deep"], limits["gap"])
+
+
+def _out_of(v: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How far values are outside of the interval of two others, with sign."""
+    return np.maximum(v - np.maximum(a, b), 0.0) + np.minimum(v - np.minimum(a, b), 0.0)
+
+
+def spike(sample: Sample, limits: Limits) -> np.ndarray:
+    """One level, or two together, stick out of those above and below."""
+    levels = sample.levels()
+    if not len(levels):
+        return np.zeros(sample.size, dtype=bool)
+    v, z = levels.v, levels.z
+    up, down, below = (levels.shifted(k) for k in (-1, 1, 2))
+    whole = (up >= 0) & (down >= 0)
+    gap = np.maximum(z - z[up], z[down] - z)
+    out = np.abs(_out_of(v, v[up], v[down]))
+    found = whole & (out > _spike_limit(levels, _close(levels, gap, limits), limits))
+    # pairs: this level and the next against the ones around both; close ones only
+    pair = (up >= 0) & (below >= 0) & ~found & ~found[down]
+    gap = np.maximum(np.maximum(z - z[up], z[down] - z), z[below] - z[down])
+    close = pair & _close(levels, gap, limits)
+    limit = _spike_limit(levels, close, limits)
+    mine, next_ = _out_of(v, v[up], v[below]), _out_of(v[down], v[up], v[below])
+    both = close & (np.abs(mine) > limit) & (np.abs(next_) > limit) & (mine * next_ > 0)
+    found |= both
+    found[down[both]] = True
+    return levels.mask(found)
+
+
+def last_step(sample: Sample, limits: Limits) -> np.ndarray:
+    """The deepest level leaves the course of the two above it, and no thermocline explains it."""
+    levels = sample.levels(sample.kind == T)
+    if not len(levels):
+        return np.zeros(sample.size, dtype=bool)
+    v, z = levels.v, levels.z
+    up, over, down = (levels.shifted(k) for k in (-1, -2, 1))
+    limit = _step_tolerance(z, sample.lat[levels.rows]) * limits["share"]
+    near = _close(levels, z - z[up], limits)
+    change = v - v[up]
+    thermocline = (change < 0) & (z <= 250.0) & (change > -3.0 * limit)
+    slope = (v[up] - v[over]) / np.maximum(z[up] - z[over], 1.0)
+    course = np.where(over >= 0, slope * (z - z[up]), 0.0)
+    # the nearer of going on as above and of staying as it is
+    leap = np.abs(_out_of(change, course, np.zeros_like(course)))
+    return levels.mask((up >= 0) & (down < 0) & near & (leap > limit) & ~thermocline)
+
+
+# ---- gradients
+
+
+def gradient(sample: Sample, limits: Limits) -> np.ndarray:
+    """Both levels of a change with depth that is faster than the sea allows."""
+    levels = sample.levels()
+    if not len(levels):
+        return np.zeros(sample.size, dtype=bool)
+    up = levels.shifted(-1)
+    slope = (levels.v - levels.v[up]) / np.maximum(levels.z - levels.z[up], limits["metres"])
+    kind = sample.kind[levels.rows]
+    fall = np.where(levels.z > limits["thermocline"], limits["fall"], limits["fall_above"])
+    steep = (kind == T) & ((slope > limits["rise"]) | (slope < -fall))
+    steep |= (kind == S) & (levels.z >= limits["deep"]) & (np.abs(slope) > limits["salinity"])
+    steep &= up >= 0
+    found = steep.copy()
+    found[up[steep]] = True
+    return levels.mask(found)
+
+
+# ---- density
+
+
+def density(sample: Sample, limits: Limits) -> np.ndarray:
+    """Heavier water above lighter: the level at fault, or both where none can be told."""
+    nothing = np.zeros(sample.size, dtype=bool)
+    warm, salt = _pairs(sample)
+    if not warm.size:
+        return nothing
+    import gsw
+
+    p = sample.pressure[warm]
+    absolute = sample.value[salt] * (35.16504 / 35.0)
+    potential = np.where(
+        sample.potential[warm], sample.value[warm],
+        gsw.pt0_from_t(absolute, sample.value[warm], p),
+    )  # fmt: skip
+    heat = gsw.CT_from_pt(absolute, potential)
+    cast = sample.cast[warm]
+    up, down = (_beside(cast, k) for k in (-1, 1))
+
+    def lighter(below: np.ndarray, above: np.ndarray) -> np.ndarray:
+        """How much lighter one level is than another above it, at the pressure between."""
+        middle = (p[below] + p[above]) / 2
+        own = gsw.rho(absolute[below], heat[below], middle)
+        return np.asarray(gsw.rho(absolute[above], heat[above], middle) - own)
+
+    every = np.arange(warm.size)
+    limit = _density_limit(sample, salt, limits)
+    inverted = (up >= 0) & (lighter(every, up) > limit)
+    if not inverted.any():
+        return nothing
+    low = np.flatnonzero(inverted)
+    high = up[low]
+    over, under = up[high], down[low]
+    # the lower one is at fault if it is lighter than the next above, too; the upper one if
+    # it is heavier than the next below
+    fault_low = (over >= 0) & (lighter(low, over) > limit[low])
+    fault_high = (under >= 0) & (lighter(under, high) > limit[high])
+    unsure = fault_low == fault_high
+    bad = np.concatenate([low[fault_low | unsure], high[fault_high | unsure]])
+    nothing[warm[bad]] = True
+    nothing[salt[bad]] = True
+    return nothing
+
+
+def _density_limit(sample: Sample, rows: np.ndarray, limits: Limits) -> np.ndarray:
+    """Inversion that is none, by instrument."""
+    codes, names = pd.factorize(sample.text["instrument"][rows])
+    bottle = np.array(["bottle" in str(n).lower() for n in names], dtype=bool)
+    return np.where(bottle[codes], limits["bottle"], limits["kg_m3"])
+
+
+def _pairs(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of temperature and salinity of the same cast and depth, by cast and depth."""
+    use = sample.good & np.isfinite(sample.depth) & (sample.kind <= S)
+    rows = np.flatnonzero(use)
+    if not (sample.kind[rows] == S).any() or not (sample.kind[rows] == T).any():
+        return rows[:0], rows[:0]
+    keys = (sample.value, sample.variable, sample.kind, sample.depth, sample.cast)
+    rows = rows[np.lexsort(tuple(k[rows] for k in keys))]
+    cast, depth = sample.cast[rows], sample.depth[rows]
+    level = np.cumsum(np.append(False, (cast[1:] != cast[:-1]) | (depth[1:] != depth[:-1])))
+    first = np.full((2, int(level[-1]) + 1), -1)
+    for kind in (T, S):
+        mine = np.flatnonzero(sample.kind[rows] == kind)[::-1]  # the first one stays
+        first[kind, level[mine]] = rows[mine]
+    both = (first >= 0).all(axis=0)
+    return first[T, both], first[S, both]
+
+
+def _beside(cast: np.ndarray, by: int) -> np.ndarray:
+    """Position of the neighbour of the same cast, -1 where there is none."""
+    at = np.arange(cast.size) + by
+    inside = (at >= 0) & (at < cast.size)
+    at = np.where(inside, at, 0)
+    return np.where(inside & (cast[at] == cast), at, -1)
+
+
+CONSTANT = Rule(
+    "constant", "the whole profile shows one value", constant,
+    # 100 m in the paper, which rejects mixed layers of winter seen with 0.1 K resolution
+    {"temperature": 0.002, "salinity": 0.0005, "share": 0.9, "metres": 200.0},
+    "Ingleby & Huddleston 2007 (constant value check), with 200 m for its 100 m",
+)  # fmt: skip
+STUCK = Rule(
+    "stuck", "the value repeats over hundreds of metres", stuck,
+    {"temperature": 0.002, "salinity": 0.0005, "levels": 4, "metres": 300.0},
+    "IQuOD (Gouretski) stuck value check, with a longer run", PROBABLY_BAD,
+)  # fmt: skip
+SPIKE = Rule(
+    "spike", "sticks out of the levels above and below", spike,
+    # temperature and salinity above and below `deep`: Argo; where the neighbours lie within
+    # `gap` (m; `gap_deep` below 350 m) half of the tolerance of steps of Ingleby & Huddleston
+    {
+        "temperature": (6.0, 2.0), "salinity": (0.9, 0.3), "deep": 500.0,
+        "close_share": 0.5, "gap": 50.0, "gap_deep": 100.0,
+    },
+    "Argo QC manual 3.x test 9; Ingleby & Huddleston 2007 (spikes)",
+)  # fmt: skip
+LAST_STEP = Rule(
+    "last_step", "the deepest value jumps from the one above", last_step,
+    {"share": 1.0, "gap": 50.0, "gap_deep": 100.0},
+    "Ingleby & Huddleston 2007 (steps at the bottom of a profile)", PROBABLY_BAD,
+)  # fmt: skip
+GRADIENT = Rule(
+    "gradient", "changes with depth faster than the sea allows", gradient,
+    # K/m, levels nearer than `metres` counting as so far apart; psu/m below `deep`.  Floats
+    # and CTDs see thermoclines of 1.5 K/m in the tropics: there the limit is our own
+    {
+        "rise": 0.3, "fall": 0.7, "fall_above": 2.0, "thermocline": 250.0, "metres": 3.0,
+        "salinity": 0.05, "deep": 400.0,
+    },
+    "WOD User's Manual (excessive inversions and gradients)", PROBABLY_BAD,
+)  # fmt: skip
+DENSITY = Rule(
+    "density", "heavier than the water below, or lighter than that above", density,
+    # the salinity of water samples was known to 0.02 to 0.05 for most of the century
+    {"kg_m3": 0.03, "bottle": 0.06},
+    "Argo QC manual 3.x test 14, Ingleby & Huddleston 2007 (stability check)",
+)  # fmt: skip

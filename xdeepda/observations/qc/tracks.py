@@ -1,0 +1,144 @@
+"""Reports of a platform that it could not have reached in time.
+
+Of two reports that are too far apart the one is at fault without which the track is
+possible.  Knows names of platforms and instruments.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from xdeepda.observations.flags import PROBABLY_BAD
+from xdeepda.observations.platforms import EARTH_RADIUS_KM
+from xdeepda.observations.qc.rule import Limits, Rule
+from xdeepda.observations.qc.sample import Sample, _codes, _joined
+
+#: Names that many platforms share: cruise 0 or country 99 of WOD, call signs of nobody.
+_ANYBODY = re.compile(
+    r"(cruise 99-.*|cruise \S*-0|ships?|plat|maskstid|unknown|none|nan|9+|-|\s*)", re.I
+)
+#: Instruments of platforms that drift, glide, swim or lie at anchor.
+_SLOW = re.compile(r"float|drift|buoy|glider|moor|animal|mammal|ice|argo|apex|provor|solo", re.I)
+#: What is thrown from aeroplanes.
+_AIR = re.compile(r"\bAX(BT|CTD)", re.I)
+#: WMO table 1770: instruments from 840 on are floats, gliders, animals.
+_WMO = re.compile(r"WMO (\d+)")
+
+#: Passes over the tracks: each takes at most one report out of any three.
+_PASSES = 50
+
+
+def _speed_limit(instrument: str, limits: Limits) -> float:
+    """Greatest speed (m/s) by the name of the instrument."""
+    if _AIR.search(instrument):
+        return np.inf
+    code = _WMO.match(instrument)
+    slow = int(code[1]) >= 840 if code else bool(_SLOW.search(instrument))
+    return float(limits["slow" if slow else "ship"])
+
+
+class _Track:
+    """Reports by platform and time.
+
+    Attributes
+    ----------
+    row : numpy.ndarray
+        A row of the table of each report.
+    platform : numpy.ndarray of int64
+    """
+
+    def __init__(self, sample: Sample, row: np.ndarray, platform: np.ndarray) -> None:
+        order = np.lexsort((sample.lon[row], sample.lat[row], sample.seconds[row], platform))
+        self.platform = platform[order]
+        self.seconds, self.lat, self.lon = (
+            x[row[order]] for x in (sample.seconds, sample.lat, sample.lon)
+        )
+        self.order = order
+
+    def fast(self, a: np.ndarray, b: np.ndarray, limit: np.ndarray, limits: Limits) -> np.ndarray:
+        """Whether the way between reports was too fast; false where one is none (-1)."""
+        both = (a >= 0) & (b >= 0)
+        both &= self.platform[a] == self.platform[b]
+        y1, y2 = np.deg2rad(self.lat[a]), np.deg2rad(self.lat[b])
+        dx = np.deg2rad(self.lon[b] - self.lon[a])
+        half = np.sin((y2 - y1) / 2) ** 2 + np.cos(y1) * np.cos(y2) * np.sin(dx / 2) ** 2
+        metres = 2e3 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
+        time = np.maximum(np.abs(self.seconds[b] - self.seconds[a]), limits["seconds"])
+        # noon or midnight sharp: the archive knew the day alone
+        time += 43_200.0 * ((self.seconds[a] % 43_200 == 0) | (self.seconds[b] % 43_200 == 0))
+        return both & ((metres - limits["metres"]) / time > limit[b])
+
+
+def _outliers(track: _Track, limit: np.ndarray, limits: Limits) -> np.ndarray:
+    """Reports at fault; bool in the order of the track."""
+    lost = np.zeros(track.platform.size, dtype=bool)
+    for _ in range(_PASSES):
+        here = np.flatnonzero(~lost)
+        if here.size < 2:
+            break
+        wide = np.concatenate([[-1, -1], here, [-1, -1]])
+        way = [wide[k : k + here.size] for k in range(5)]  # two before, one before, here, ...
+        into = track.fast(way[1], way[2], limit, limits)
+        out = track.fast(way[2], way[3], limit, limits)
+        around = track.fast(way[1], way[3], limit, limits)
+        first = ~_same(track, way[1], way[2])
+        last = ~_same(track, way[2], way[3])
+        # the way to the neighbour's neighbour: an end is at fault only if that is too far, too
+        ahead = track.fast(way[2], way[4], limit, limits)
+        behind = track.fast(way[0], way[2], limit, limits)
+        bad = into & out & ~around & ~first & ~last
+        # two reports alone: no one can tell, both are doubtful
+        bad |= first & out & (ahead | ~_same(track, way[2], way[4]))
+        bad |= last & into & (behind | ~_same(track, way[0], way[2]))
+        if not bad.any():
+            break
+        # of neighbours that seem at fault only the first goes now, the others may be cleared
+        number = np.flatnonzero(bad)
+        alone = np.append(True, np.diff(number) > 1)
+        lost[here[number[alone | (first | last)[number]]]] = True
+    return lost
+
+
+def _same(track: _Track, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Whether both reports are there and of one platform."""
+    return (a >= 0) & (b >= 0) & (track.platform[a] == track.platform[b])
+
+
+def speed(sample: Sample, limits: Limits) -> np.ndarray:
+    """Reports that the platform cannot have reached."""
+    found = np.zeros(sample.size, dtype=bool)
+    names, platforms = pd.factorize(sample.text["platform"])
+    named = np.array([_ANYBODY.fullmatch(str(p)) is None for p in platforms], dtype=bool)
+    use = sample.good & named[names] & (sample.text["platform"] != sample.text["source"])
+    rows = np.flatnonzero(use)
+    if not rows.size:
+        return found
+    places = [_codes(x[rows]) for x in (sample.seconds, sample.lat, sample.lon)]
+    report = _joined([names[rows].astype(np.int64), *places])
+    first = np.empty(int(report.max()) + 1, dtype=np.int64)
+    first[report] = rows
+    kind, instruments = pd.factorize(sample.text["instrument"][rows])
+    allowed = np.array([_speed_limit(str(i), limits) for i in instruments])[kind]
+    fastest = np.zeros(first.size)
+    np.maximum.at(fastest, report, allowed)
+    own = names[first]
+    track = _Track(sample, first, own)
+    lost = np.zeros(first.size, dtype=bool)
+    lost[track.order] = _outliers(track, fastest[track.order], limits)
+    # a name under which so much is impossible is not the name of one platform
+    reports = np.bincount(own)
+    share = np.bincount(own, weights=lost) / np.maximum(reports, 1)
+    lost &= ((share <= limits["share"]) | (reports <= 2))[own]
+    found[rows] = lost[report]
+    return found
+
+
+SPEED = Rule(
+    "speed", "the platform cannot have come here in time", speed,
+    # m/s; positions are known to 20 km and times to 10 minutes
+    {"ship": 15.0, "slow": 3.0, "metres": 20_000.0, "seconds": 600.0, "share": 0.2},
+    "Ingleby & Huddleston 2007 (track check), Argo QC manual 3.x test 5 (3 m/s)", PROBABLY_BAD,
+)  # fmt: skip
