@@ -145,3 +145,9 @@ def test_an_unknown_cycle_is_refused():
 def test_time_of_day_does_not_matter():
     times = np.array(["2001-01-05T23:59:59.999", "2001-01-06T00:00:00"], "M8[ns]")
     assert Cycle("pentad").index(times).tolist() == [2001 * 73, 2001 * 73 + 1]
+
+
+def test_a_mixture_of_calendars_is_told_with_its_place():
+    times = [cftime.DatetimeNoLeap(2001, 1, 1), cftime.Datetime360Day(2001, 2, 1)]
+    with pytest.raises(InputError, match=r"360_day, noleap[\s\S]*360_day at position 1"):
+        calendar_of(np.array(times))

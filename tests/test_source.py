@@ -267,3 +267,59 @@ def test_a_file_is_not_read_before_it_is_needed(tmp_path):
         assert src.is_lazy
         np.testing.assert_allclose(src.read(2, 3)[0, 0], run(MONTHS)[2], rtol=1e-6)
         assert not ds["thetao"]._in_memory
+
+
+# ---- cycles that are covered in part
+
+
+def months(count: int, start: str = "2001-01") -> xr.DataArray:
+    return run(pd.date_range(start, periods=count, freq="MS") + pd.Timedelta("14D"))
+
+
+def test_a_year_of_few_months_is_told(caplog):
+    with caplog.at_level("WARNING", logger="xdeepda"):
+        RunSource(months(60), None, Cycle("year"))
+        assert not caplog.records
+        src = RunSource(months(60, "2000-06"), None, Cycle("year"))
+    assert len(src) == 6
+    assert "2 of 6 years hold few samples, the first 7 instead of 12" in caplog.text
+    assert ".isel(time=slice(7, 55))" in caplog.text
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="xdeepda"):
+        RunSource(months(60, "2000-06").isel(time=slice(7, 55)), None, Cycle("year"))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("step", ["1D", "2D", "3D", "4D", "5D", "7D", "10D", "15D"])
+def test_uneven_sampling_is_no_hole(step, caplog):
+    times = pd.date_range("2001-01-01", "2004-12-31", freq=step)
+    with caplog.at_level("WARNING", logger="xdeepda"):
+        RunSource(run(times), None, MONTH)
+    assert not caplog.records
+
+
+def test_a_hole_within_a_run_is_refused():
+    text = problems_of(months(60).isel(time=[*range(26), *range(35, 60)]), cycle=Cycle("year"))
+    assert "does not fill every year" in text
+    assert "3 instead of 12" in text
+
+
+def test_the_advice_on_gaps_is_a_longer_cycle():
+    gap = months(60).isel(time=[*range(20), *range(25, 60)])
+    assert "cycle='year'" in problems_of(gap)
+    assert "cycle='month'" in problems_of(gap, cycle=Cycle("pentad"))
+    years = run(pd.to_datetime(["2001-06-30", "2002-06-30", "2004-06-30"]))
+    text = problems_of(years, cycle=Cycle("year"))
+    assert "longer" not in text
+    assert "select a period without gaps" in text
+
+
+def test_a_record_without_values_is_no_hole_in_the_sea():
+    da = months(24).rename(time="t")
+    da[5] = np.nan
+    da[7, 0, 0, 0] = np.nan
+    text = checked(da)
+    assert "2 problems" in text
+    assert "months without any value\n    found: 1 of 24, the first around 2001-06-16" in text
+    assert "1 cells hold values at some times only" in text
+    assert ".all('t')" in text

@@ -55,7 +55,7 @@ def calendar_of(times: Any) -> str:
     if values.dtype == object and values.size and all(hasattr(v, "calendar") for v in values.flat):
         names = sorted({_plain(v.calendar) for v in values.flat})
         if len(names) > 1:
-            raise InputError(f"times of several calendars in one input: {', '.join(names)}")
+            _refuse_mixture(values, names)
         return names[0]
     problems = Problems("times")
     problems.add(
@@ -66,6 +66,21 @@ def calendar_of(times: Any) -> str:
     )
     problems.raise_if_any()
     raise AssertionError("unreachable")
+
+
+def _refuse_mixture(values: np.ndarray, names: list[str]) -> None:
+    """Say where the calendar changes."""
+    flat = list(values.flat)
+    own = [_plain(v.calendar) for v in flat]
+    n = next(n for n, name in enumerate(own) if name != own[0])
+    problems = Problems("times")
+    problems.add(
+        f"times of several calendars in one input: {', '.join(names)}",
+        found=f"{own[0]} at first, {own[n]} at position {n} ({flat[n]})",
+        expected="one calendar",
+        todo="convert the parts before they are joined: part.convert_calendar(...)",
+    )
+    problems.raise_if_any()
 
 
 def _plain(calendar: str) -> str:

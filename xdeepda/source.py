@@ -239,6 +239,7 @@ class RunSource:
         self.cycles, first = np.unique(index, return_index=True)
         self._offsets = np.append(first, index.size)
         self._check_gaps(problems)
+        self._check_parts(name, problems)
         if self.layout.axes.member is not None and len(self) > 1:
             problems.add(
                 "members and times in one input",
@@ -262,8 +263,45 @@ class RunSource:
             f"the run does not cover every {self.cycle.name}",
             found=f"{missing} cycles are missing, the first at {gap}; about {per_year:.3g} a year",
             expected=f"{self.cycle.per_year} a year, without gaps",
-            todo="choose a longer cycle (cycle='month'), or select a period without gaps",
+            todo=f"{self._longer_cycle()}select a period without gaps",
         )
+
+    def _longer_cycle(self) -> str:
+        """Advice to take the next longer cycle, if there is one."""
+        names = list(CYCLES)
+        longer = names[names.index(self.cycle.name) + 1 :]
+        return f"choose a longer cycle (cycle={longer[0]!r}), or " if longer else ""
+
+    def _check_parts(self, name: str, problems: Problems) -> None:
+        """A cycle with far fewer samples than the others is no mean of its interval.
+
+        Both ends of a run are often cut, which is said in the log; a hole within is refused.
+        """
+        counts = np.diff(self._offsets)
+        usual = int(np.median(counts))
+        few = np.flatnonzero(counts < (0.8 if usual >= 4 else 0.5) * usual)
+        if not few.size:
+            return
+        first = self.cycle.middle(self.cycles[few[:1]], self.calendar)[0]
+        told = (
+            f"{few.size} of {counts.size} {self.cycle.name}s hold few samples, the first "
+            f"{counts[few[0]]} instead of {usual} (around {first})"
+        )
+        within = few[(few > 0) & (few < counts.size - 1)]
+        if usual >= 4 and (counts[within] < 0.5 * usual).any():
+            problems.add(
+                f"the run does not fill every {self.cycle.name}",
+                found=told,
+                expected=f"about {usual} samples in each {self.cycle.name}",
+                todo="select a period without gaps",
+            )
+            return
+        start = int(self._offsets[1]) if few[0] == 0 else 0
+        stop = int(self._offsets[-2]) if few[-1] == counts.size - 1 else None
+        logger.warning(
+            "%s: their means are of a part of the %s; to leave out the ends: .isel(%s=slice(%s, %s))",
+            told, self.cycle.name, name, start, stop,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         """Number of cycles."""
@@ -278,6 +316,11 @@ class RunSource:
     def shape(self) -> tuple[int, int, int, int]:
         """(variable, nz, ny, nx)."""
         return (len(self.variables), *self.grid.shape)
+
+    @property
+    def time_name(self) -> str:
+        """The user's name of the time axis."""
+        return str(self.layout.axes.time)
 
     @property
     def is_lazy(self) -> bool:
@@ -388,21 +431,39 @@ def check_values(source: RunSource, problems: Problems) -> np.ndarray:
     numpy.ndarray of bool, shape (variable, nz, ny, nx)
     """
     count = np.zeros(source.shape, dtype=np.int64)
+    empty: list[np.ndarray] = []
     low = np.full(len(source.variables), np.inf)
     high = -low
     for _, values in source.blocks():
         finite = np.isfinite(values)
         count += finite.sum(axis=0)
+        empty.append(~finite.any(axis=(2, 3, 4)))
         masked = np.where(finite, values, np.nan)
         axes = (0, 2, 3, 4)
         with np.errstate(all="ignore"):
             low = np.fmin(low, np.nanmin(masked, axis=axes, initial=np.inf))
             high = np.fmax(high, np.nanmax(masked, axis=axes, initial=-np.inf))
-    wet = count == len(source)
+    without = np.concatenate(empty)
+    wet = count == (len(source) - without.sum(axis=0))[:, None, None, None]
+    wet &= count > 0
     for v, name in enumerate(source.variables):
+        _check_records(name, without[:, v], source, problems)
         _check_mask(name, count[v], wet[v], source, problems)
         _check_plausible(name, source.units[v], low[v], high[v], problems)
     return wet
+
+
+def _check_records(name: str, without: np.ndarray, source: RunSource, problems: Problems) -> None:
+    """Cycles without any value, among others that have some."""
+    if not without.any() or without.all():
+        return
+    first = source.cycle.middle(source.cycles[without][:1], source.calendar)[0]
+    problems.add(
+        f"variable {name!r} has {source.cycle.name}s without any value",
+        found=f"{int(without.sum())} of {without.size}, the first around {first}",
+        expected="values at all times",
+        todo=f"select a period without gaps, or fill them: .interpolate_na({source.time_name!r})",
+    )
 
 
 def _check_mask(
@@ -421,7 +482,7 @@ def _check_mask(
             f"depth {depth:g} m, latitude {lat:g}, longitude {lon:g}",
             expected="the same land mask at all times",
             todo="fill them, or mask these cells at all times: "
-            f"ds[{name!r}].where(ds[{name!r}].notnull().all('time'))",
+            f"ds[{name!r}].where(ds[{name!r}].notnull().all({source.time_name!r}))",
         )
     empty = np.flatnonzero(~wet.any(axis=(1, 2)) & ~partial.any(axis=(1, 2)))
     if empty.size:
