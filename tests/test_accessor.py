@@ -14,7 +14,7 @@ import xarray as xr
 import xdeepda
 from xdeepda.accessor import DeepDAAccessor
 
-VERBS = ("train", "assimilate", "observe", "superob", "network", "increment")
+VERBS = ("train", "assimilate", "observe", "withhold", "superob", "network", "increment")
 
 
 @pytest.mark.parametrize("verb", VERBS)

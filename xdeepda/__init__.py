@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xdeepda.observations.operator import observe
     from xdeepda.observations.readers import open_observations
     from xdeepda.observations.sources import superob
+    from xdeepda.observations.withholding import withhold
     from xdeepda.options import set_options
     from xdeepda.training import train
 
@@ -39,6 +40,7 @@ _PUBLIC = {
     "set_options": "xdeepda.options",
     "superob": "xdeepda.observations.sources",
     "train": "xdeepda.training",
+    "withhold": "xdeepda.observations.withholding",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "set_options",
     "superob",
     "train",
+    "withhold",
 ]
 
 

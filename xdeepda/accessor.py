@@ -57,6 +57,7 @@ class DeepDAAccessor:
     xdeepda.train : Train a model on this control run.
     xdeepda.assimilate : Analyse observations, starting from this.
     xdeepda.observe : Simulate observations of this truth.
+    xdeepda.withhold : Keep part of these observations aside, to verify with.
     xdeepda.superob : Combine these observations by cell and cycle.
     xdeepda.network : Sampling of these observations.
     xdeepda.increment : Analysis minus background of this analysis.
@@ -65,6 +66,7 @@ class DeepDAAccessor:
     train = Verb("xdeepda.training")
     assimilate = Verb("xdeepda.assimilation")
     observe = Verb("xdeepda.observations.operator")
+    withhold = Verb("xdeepda.observations.withholding")
     superob = Verb("xdeepda.observations.sources")
     network = Verb("xdeepda.observations.network")
     increment = Verb("xdeepda.analysis")

@@ -217,10 +217,10 @@ def _interval(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def _eastward(lon: Any, west: float) -> np.ndarray:
     """Longitudes within 360 degrees from `west` on."""
     apart = np.asarray(lon, dtype=float) - west
-    beyond = (apart < 0) | (apart >= 360)
-    if beyond.any():  # a modulo is slow
-        apart = np.where(beyond, np.mod(apart, 360.0), apart)
-    return west + apart
+    once = np.where(apart < 0, apart + 360.0, np.where(apart >= 360, apart - 360.0, apart))
+    far = (apart < -360) | (apart >= 720)
+    # a modulo is slow, and gives the same bits
+    return west + (np.where(far, np.mod(apart, 360.0), once) if far.any() else once)
 
 
 @dataclass(frozen=True, eq=False)

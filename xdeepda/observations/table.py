@@ -370,6 +370,15 @@ def profiles_of(
     return mixed
 
 
+def mixed_bits(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Hash of each value by its contents, uint64; other ones with another seed."""
+    start = np.array([seed], dtype=np.uint64)
+    _mix(start)
+    out = np.bitwise_xor(_bits(values), start)
+    _mix(out)
+    return out
+
+
 def _bits(values: np.ndarray) -> np.ndarray:
     """64 bits of each value, equal for equal values."""
     if values.dtype.kind == "M":
