@@ -93,29 +93,17 @@ def bottom(sample: Sample, limits: Limits) -> np.ndarray:
 
 def deepest(sample: Sample, limits: Limits) -> np.ndarray:
     """Deeper than the instrument goes."""
-    kind = np.array([_probe(name) for name in _unique(sample)], dtype=object)
-    reach = np.array([limits.get(k, np.inf) if k else np.inf for k in kind], dtype=float)
+    reach = sample.named("instrument", lambda n: limits.get(_probe(n), np.inf), float)
     with np.errstate(invalid="ignore"):
-        return sample.good & (sample.depth > reach[_instrument_codes(sample)])
+        return sample.good & (sample.depth > reach)
 
 
-def _unique(sample: Sample) -> list[str]:
-    """Different instruments, sorted."""
-    return sorted(set(sample.text["instrument"].tolist()))
-
-
-def _instrument_codes(sample: Sample) -> np.ndarray:
-    """Position of the instrument of each row in :func:`_unique`."""
-    lookup = {name: i for i, name in enumerate(_unique(sample))}
-    return np.array([lookup[n] for n in sample.text["instrument"]], dtype=np.int64)
-
-
-def _probe(name: str) -> str | None:
-    """Kind of bathythermograph that a name says: "xbt", "mbt" or None."""
+def _probe(name: str) -> str:
+    """Kind of bathythermograph that a name says: "xbt", "mbt" or ""."""
     upper = name.upper()
     if "MBT" in upper or upper == "WMO 800":
         return "mbt"
-    return "xbt" if "XBT" in upper and "AXBT" not in upper else None
+    return "xbt" if "XBT" in upper and "AXBT" not in upper else ""
 
 
 POSITION = Rule(

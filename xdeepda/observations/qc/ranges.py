@@ -34,15 +34,19 @@ def inside(region: tuple[tuple[float, float], ...], lon: np.ndarray, lat: np.nda
     >>> inside(RED_SEA, np.array([38.0, 398.0, 0.0]), np.array([20.0, 20.0, 20.0])).tolist()
     [True, True, False]
     """
-    x = np.mod(lon + 180.0, 360.0) - 180.0
-    found = np.zeros(x.shape, dtype=bool)
     corners = np.asarray(region)
+    (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
+    everywhere = np.mod(lon + 180.0, 360.0) - 180.0
+    near = (everywhere >= west) & (everywhere <= east) & (lat >= south) & (lat <= north)
+    x, lat = everywhere[near], lat[near]
+    found = np.zeros(x.shape, dtype=bool)
     for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if y1 == y2:
             continue
         crossing = (y1 > lat) != (y2 > lat)
         found ^= crossing & (x < (x2 - x1) * (lat - y1) / (y2 - y1) + x1)
-    return found
+    near[near] = found
+    return near
 
 
 def _outside(

@@ -7,13 +7,15 @@ either side is judged by none.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from xdeepda.observations.flags import PROBABLY_BAD
 from xdeepda.observations.qc.rule import Limits, Rule
 from xdeepda.observations.qc.sample import Levels, S, Sample, T, by_cast
 
 # ---- constant
+
+#: Share of equal neighbours below which no cast is constant.
+_ALIKE = 0.5
 
 
 def _tolerance(sample: Sample, limits: Limits) -> np.ndarray:
@@ -27,8 +29,16 @@ def constant(sample: Sample, limits: Limits) -> np.ndarray:
     levels = sample.levels()
     if not len(levels):
         return np.zeros(sample.size, dtype=bool)
-    middle = levels.spread(_medians(levels))
-    same = np.abs(levels.v - middle) <= _tolerance(sample, limits)[levels.rows]
+    tolerance = _tolerance(sample, limits)[levels.rows]
+    # nine tenths equal means that eight tenths of the neighbours are: only such casts are sorted
+    above = levels.shifted(-1)
+    equal = (above >= 0) & (np.abs(levels.v - levels.v[above]) <= 2 * tolerance)
+    alike = by_cast(np.add, levels, equal.astype(float)) >= (levels.sizes - 1) * _ALIKE
+    chosen = levels.spread(alike & (levels.sizes >= 2))
+    if not chosen.any():
+        return np.zeros(sample.size, dtype=bool)
+    levels, tolerance = levels.subset(chosen), tolerance[chosen]
+    same = np.abs(levels.v - levels.spread(_medians(levels))) <= tolerance
     share = by_cast(np.add, levels, same.astype(float)) / levels.sizes
     top = by_cast(np.minimum, levels, np.where(same, levels.z, np.inf))
     base = by_cast(np.maximum, levels, np.where(same, levels.z, -np.inf))
@@ -38,23 +48,20 @@ def constant(sample: Sample, limits: Limits) -> np.ndarray:
 
 def _medians(levels: Levels) -> np.ndarray:
     """Lower median of each cast."""
-    by_value = np.lexsort((levels.v, levels.column))
-    # the columns lie in another order after sorting by their number
-    column = levels.column[by_value]
-    starts = np.flatnonzero(np.append(True, column[1:] != column[:-1]))
-    sizes = np.diff(np.append(starts, len(levels)))
-    middle = levels.v[by_value][starts + (sizes - 1) // 2]
-    lookup = np.empty(int(column.max()) + 1)
-    lookup[column[starts]] = middle
-    return lookup[levels.column[levels.starts]]
+    number = levels.spread(np.arange(levels.starts.size))
+    by_value = np.lexsort((levels.v, number))
+    return levels.v[by_value][levels.starts + (levels.sizes - 1) // 2]
 
 
 def stuck(sample: Sample, limits: Limits) -> np.ndarray:
-    """A run of equal values over a great range of depths; its first value is believed."""
-    levels = sample.levels()
+    """A run of equal temperatures over a great range of depths; its first value is believed.
+
+    Salinity is left out: below 1,000 m two decimals of it do not change over 500 m.
+    """
+    levels = sample.levels(sample.kind == T)
     if not len(levels):
         return np.zeros(sample.size, dtype=bool)
-    above, limit = levels.shifted(-1), _tolerance(sample, limits)[levels.rows]
+    above, limit = levels.shifted(-1), limits["temperature"]
     # a drift is no repetition: neighbours equal to a tenth of what the whole run may differ
     equal = (above >= 0) & (np.abs(levels.v - levels.v[above]) <= limit / 10)
     run = np.cumsum(~equal) - 1
@@ -62,7 +69,7 @@ def stuck(sample: Sample, limits: Limits) -> np.ndarray:
     last = np.append(first[1:], len(levels)) - 1
     ends = [function.reduceat(levels.v, first) for function in (np.minimum, np.maximum)]
     long = levels.z[last] - levels.z[first] >= limits["metres"]
-    long &= (last - first + 1 >= limits["levels"]) & (ends[1] - ends[0] <= limit[first])
+    long &= (last - first + 1 >= limits["levels"]) & (ends[1] - ends[0] <= limit)
     return levels.mask(equal & long[run])
 
 
@@ -80,15 +87,20 @@ def _step_tolerance(z: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return 5.0 * np.where(z > 600.0, 0.3, np.where(z > 500.0, 0.4, factor))
 
 
+def _above_below(deep: np.ndarray, pair: tuple[float, float]) -> np.ndarray:
+    """First of two limits above, second below; float of shape (m,)."""
+    return np.where(deep, float(pair[1]), float(pair[0]))
+
+
 def _spike_limit(levels: Levels, close: np.ndarray, limits: Limits) -> np.ndarray:
     """How far a value may stick out of its neighbours."""
     sample, z = levels.sample, levels.z
     kind = sample.kind[levels.rows]
     deep = z >= limits["deep"]
-    argo = np.where(deep, *(np.float64(x) for x in limits["temperature"][::-1]))
+    argo = _above_below(deep, limits["temperature"])
     fine = limits["close_share"] * _step_tolerance(z, sample.lat[levels.rows])
     temperature = np.where(close, np.minimum(fine, argo), argo)
-    salinity = np.where(deep, *(np.float64(x) for x in limits["salinity"][::-1]))
+    salinity = _above_below(deep, limits["salinity"])
     return np.where(kind == T, temperature, np.where(kind == S, salinity, np.inf))
 
 
@@ -147,15 +159,23 @@ def last_step(sample: Sample, limits: Limits) -> np.ndarray:
 
 
 def gradient(sample: Sample, limits: Limits) -> np.ndarray:
-    """Both levels of a change with depth that is faster than the sea allows."""
+    """Both levels of a change with depth that is faster than the sea allows.
+
+    Where the salinity is known, too, temperature may rise with depth as it likes: whether
+    the water can lie so is for the rule of density to say.
+    """
     levels = sample.levels()
     if not len(levels):
         return np.zeros(sample.size, dtype=bool)
     up = levels.shifted(-1)
     slope = (levels.v - levels.v[up]) / np.maximum(levels.z - levels.z[up], limits["metres"])
     kind = sample.kind[levels.rows]
-    fall = np.where(levels.z > limits["thermocline"], limits["fall"], limits["fall_above"])
-    steep = (kind == T) & ((slope > limits["rise"]) | (slope < -fall))
+    deep = levels.z > limits["thermocline"]
+    fall = _above_below(deep, (limits["fall_above"], limits["fall"]))
+    salty = np.zeros(sample.size, dtype=bool)
+    salty[_pairs(sample)[0]] = True
+    weighed = salty[levels.rows] & salty[levels.rows[up]]
+    steep = (kind == T) & (((slope > limits["rise"]) & ~weighed) | (slope < -fall))
     steep |= (kind == S) & (levels.z >= limits["deep"]) & (np.abs(slope) > limits["salinity"])
     steep &= up >= 0
     found = steep.copy()
@@ -211,27 +231,27 @@ def density(sample: Sample, limits: Limits) -> np.ndarray:
 
 def _density_limit(sample: Sample, rows: np.ndarray, limits: Limits) -> np.ndarray:
     """Inversion that is none, by instrument."""
-    codes, names = pd.factorize(sample.text["instrument"][rows])
-    bottle = np.array(["bottle" in str(n).lower() for n in names], dtype=bool)
-    return np.where(bottle[codes], limits["bottle"], limits["kg_m3"])
+    bottle = sample.named("instrument", lambda name: "bottle" in name.lower())[rows]
+    return np.where(bottle, float(limits["bottle"]), float(limits["kg_m3"]))
 
 
 def _pairs(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """Rows of temperature and salinity of the same cast and depth, by cast and depth."""
-    use = sample.good & np.isfinite(sample.depth) & (sample.kind <= S)
-    rows = np.flatnonzero(use)
-    if not (sample.kind[rows] == S).any() or not (sample.kind[rows] == T).any():
-        return rows[:0], rows[:0]
-    keys = (sample.value, sample.variable, sample.kind, sample.depth, sample.cast)
-    rows = rows[np.lexsort(tuple(k[rows] for k in keys))]
-    cast, depth = sample.cast[rows], sample.depth[rows]
-    level = np.cumsum(np.append(False, (cast[1:] != cast[:-1]) | (depth[1:] != depth[:-1])))
-    first = np.full((2, int(level[-1]) + 1), -1)
+    use = (sample.good & np.isfinite(sample.depth))[sample.order]
+    parts = []
     for kind in (T, S):
-        mine = np.flatnonzero(sample.kind[rows] == kind)[::-1]  # the first one stays
-        first[kind, level[mine]] = rows[mine]
-    both = (first >= 0).all(axis=0)
-    return first[T, both], first[S, both]
+        rows = sample.order[use & (sample.kind[sample.order] == kind)]
+        key = sample.cast[rows] * 30_000.0 + sample.depth[rows]
+        by_key = np.argsort(key, kind="stable")
+        rows, key = rows[by_key], key[by_key]
+        first = np.append(True, key[1:] != key[:-1])[: key.size]
+        parts.append((rows[first], key[first]))
+    (warm, one), (salt, other) = parts
+    if not (warm.size and salt.size):
+        return warm[:0], salt[:0]
+    at = np.minimum(np.searchsorted(other, one), other.size - 1)
+    both = other[at] == one
+    return warm[both], salt[at[both]]
 
 
 def _beside(cast: np.ndarray, by: int) -> np.ndarray:
@@ -249,8 +269,8 @@ CONSTANT = Rule(
     "Ingleby & Huddleston 2007 (constant value check), with 200 m for its 100 m",
 )  # fmt: skip
 STUCK = Rule(
-    "stuck", "the value repeats over hundreds of metres", stuck,
-    {"temperature": 0.002, "salinity": 0.0005, "levels": 4, "metres": 300.0},
+    "stuck", "the temperature repeats over hundreds of metres", stuck,
+    {"temperature": 0.002, "levels": 4, "metres": 300.0},
     "IQuOD (Gouretski) stuck value check, with a longer run", PROBABLY_BAD,
 )  # fmt: skip
 SPIKE = Rule(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pandas as pd
 
 from xdeepda.observations.flags import PROBABLY_BAD
 from xdeepda.observations.platforms import EARTH_RADIUS_KM
@@ -90,6 +89,9 @@ def _outliers(track: _Track, limit: np.ndarray, limits: Limits) -> np.ndarray:
         ahead = track.fast(way[2], way[4], limit, limits)
         behind = track.fast(way[0], way[2], limit, limits)
         bad = into & out & ~around & ~first & ~last
+        # the leap of a report beside a long pause: the way without it is possible
+        bad |= into & behind & ~out & ~around & ~first & ~last
+        bad |= out & ahead & ~into & ~around & ~first & ~last
         # two reports alone: no one can tell, both are doubtful
         bad |= first & out & (ahead | ~_same(track, way[2], way[4]))
         bad |= last & into & (behind | ~_same(track, way[0], way[2]))
@@ -110,18 +112,19 @@ def _same(track: _Track, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def speed(sample: Sample, limits: Limits) -> np.ndarray:
     """Reports that the platform cannot have reached."""
     found = np.zeros(sample.size, dtype=bool)
-    names, platforms = pd.factorize(sample.text["platform"])
-    named = np.array([_ANYBODY.fullmatch(str(p)) is None for p in platforms], dtype=bool)
-    use = sample.good & named[names] & (sample.text["platform"] != sample.text["source"])
+    names = sample.codes["platform"]
+    use = sample.good & ~sample.named("platform", _ANYBODY.fullmatch)
+    if sample.names["source"] != [""]:
+        sources = set(sample.names["source"]) - {""}
+        use &= ~sample.named("platform", lambda name: name in sources)  # a name of a file
     rows = np.flatnonzero(use)
     if not rows.size:
         return found
     places = [_codes(x[rows]) for x in (sample.seconds, sample.lat, sample.lon)]
-    report = _joined([names[rows].astype(np.int64), *places])
+    report = _joined([names[rows], *places])
     first = np.empty(int(report.max()) + 1, dtype=np.int64)
     first[report] = rows
-    kind, instruments = pd.factorize(sample.text["instrument"][rows])
-    allowed = np.array([_speed_limit(str(i), limits) for i in instruments])[kind]
+    allowed = sample.named("instrument", lambda name: _speed_limit(name, limits), float)[rows]
     fastest = np.zeros(first.size)
     np.maximum.at(fastest, report, allowed)
     own = names[first]

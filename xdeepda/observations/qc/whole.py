@@ -8,10 +8,10 @@ from xdeepda.observations.flags import PROBABLY_BAD
 from xdeepda.observations.qc.rule import Limits, Rule
 from xdeepda.observations.qc.sample import Sample
 
-#: Rules that judge values, and not places, dates or copies.
+#: Rules whose failures count against a whole profile.  A value out of all range is more often
+#: a fill that nobody declared (99.99) than a measurement, and says nothing of the others.
 VALUE_RULES = (
-    "range", "region", "depth_range", "constant", "stuck", "spike", "last_step", "gradient",
-    "density",
+    "region", "depth_range", "constant", "stuck", "spike", "last_step", "gradient", "density",
 )  # fmt: skip
 #: Rules whose failure in the middle of an XBT cast says that the wire has broken.
 _BREAKS = ("range", "region", "depth_range")
@@ -31,12 +31,11 @@ def wire(sample: Sample, limits: Limits) -> np.ndarray:
 
     The first metres are left out: the probe's start is no break.
     """
-    probe = np.array([limits["instrument"] in n.upper() for n in set(sample.text["instrument"])])
+    probe = sample.named("instrument", lambda n: limits["instrument"] in n.upper())
     if not probe.any():
-        return np.zeros(sample.size, dtype=bool)
+        return probe
     with np.errstate(invalid="ignore"):
-        broken = _failed(sample, _BREAKS) & (sample.depth > limits["metres"])
-    broken &= np.array([limits["instrument"] in n.upper() for n in sample.text["instrument"]])
+        broken = probe & _failed(sample, _BREAKS) & (sample.depth > limits["metres"])
     first = np.full(int(sample.column.max(initial=-1)) + 1, np.inf)
     np.minimum.at(first, sample.column[broken], sample.depth[broken])
     with np.errstate(invalid="ignore"):
