@@ -14,7 +14,17 @@ import xarray as xr
 import xdeepda
 from xdeepda.accessor import DeepDAAccessor
 
-VERBS = ("train", "assimilate", "observe", "withhold", "superob", "network", "increment")
+VERBS = (
+    "train",
+    "assimilate",
+    "observe",
+    "quality_control",
+    "quality_report",
+    "withhold",
+    "superob",
+    "network",
+    "increment",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)

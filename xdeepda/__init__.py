@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xdeepda.model import Model, load_model
     from xdeepda.observations.network import Network, network
     from xdeepda.observations.operator import observe
+    from xdeepda.observations.qc import quality_control, quality_report
     from xdeepda.observations.readers import open_observations
     from xdeepda.observations.sources import superob
     from xdeepda.observations.withholding import withhold
@@ -37,6 +38,8 @@ _PUBLIC = {
     "network": "xdeepda.observations.network",
     "observe": "xdeepda.observations.operator",
     "open_observations": "xdeepda.observations.readers",
+    "quality_control": "xdeepda.observations.qc",
+    "quality_report": "xdeepda.observations.qc",
     "set_options": "xdeepda.options",
     "superob": "xdeepda.observations.sources",
     "train": "xdeepda.training",
@@ -57,6 +60,8 @@ __all__ = [
     "network",
     "observe",
     "open_observations",
+    "quality_control",
+    "quality_report",
     "set_options",
     "superob",
     "train",

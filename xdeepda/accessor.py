@@ -57,6 +57,8 @@ class DeepDAAccessor:
     xdeepda.train : Train a model on this control run.
     xdeepda.assimilate : Analyse observations, starting from this.
     xdeepda.observe : Simulate observations of this truth.
+    xdeepda.quality_control : Flag what is wrong with these observations.
+    xdeepda.quality_report : Count what was flagged.
     xdeepda.withhold : Keep part of these observations aside, to verify with.
     xdeepda.superob : Combine these observations by cell and cycle.
     xdeepda.network : Sampling of these observations.
@@ -66,6 +68,8 @@ class DeepDAAccessor:
     train = Verb("xdeepda.training")
     assimilate = Verb("xdeepda.assimilation")
     observe = Verb("xdeepda.observations.operator")
+    quality_control = Verb("xdeepda.observations.qc")
+    quality_report = Verb("xdeepda.observations.qc")
     withhold = Verb("xdeepda.observations.withholding")
     superob = Verb("xdeepda.observations.sources")
     network = Verb("xdeepda.observations.network")
