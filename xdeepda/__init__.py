@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from xdeepda.analysis import increment
     from xdeepda.assimilation import assimilate
     from xdeepda.model import Model, load_model
+    from xdeepda.observations.departures import departures
+    from xdeepda.observations.explanation import explain
     from xdeepda.observations.network import Network, network
     from xdeepda.observations.operator import observe
     from xdeepda.observations.qc import quality_control, quality_report
@@ -33,6 +35,8 @@ _PUBLIC = {
     "assimilate": "xdeepda.assimilation",
     "baselines": "",
     "datasets": "",
+    "departures": "xdeepda.observations.departures",
+    "explain": "xdeepda.observations.explanation",
     "increment": "xdeepda.analysis",
     "load_model": "xdeepda.model",
     "network": "xdeepda.observations.network",
@@ -55,6 +59,8 @@ __all__ = [
     "assimilate",
     "baselines",
     "datasets",
+    "departures",
+    "explain",
     "increment",
     "load_model",
     "network",

@@ -63,6 +63,8 @@ class DeepDAAccessor:
     xdeepda.superob : Combine these observations by cell and cycle.
     xdeepda.network : Sampling of these observations.
     xdeepda.increment : Analysis minus background of this analysis.
+    xdeepda.departures : Observations minus this analysis, datum by datum.
+    xdeepda.explain : What happened to one observation of this ledger.
     """
 
     train = Verb("xdeepda.training")
@@ -74,6 +76,8 @@ class DeepDAAccessor:
     superob = Verb("xdeepda.observations.sources")
     network = Verb("xdeepda.observations.network")
     increment = Verb("xdeepda.analysis")
+    departures = Verb("xdeepda.observations.departures")
+    explain = Verb("xdeepda.observations.explanation")
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj

@@ -116,6 +116,7 @@ class AnalysisWriter:
             "history": history_line(call, before),
             "xdeepda_version": package_version(),
             "model_hash": self.model.hash,
+            "cycle": cycle.name,
             "seed": seed,
         }
         return unit_tools.requantify_axes(ds, self.source.original)
@@ -197,6 +198,52 @@ class AnalysisWriter:
             original if isinstance(original, xr.DataArray) else original[variable]
         )
         return unit_tools.requantify(da, template)
+
+
+def user_fields(
+    result: Any, climatology: np.ndarray, source: RunSource, model: Model
+) -> dict[str, np.ndarray]:
+    """Fields of one cycle in the user's units, the numbers that the analysis holds.
+
+    Parameters
+    ----------
+    result : CycleResult
+    climatology : numpy.ndarray, shape (variable, nz, ny, nx)
+    source : RunSource
+    model : Model
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        ``background``, ``analysis`` and their ``_spread``, shape (variable, nz, ny,
+        nx); ``background_members`` and ``analysis_members`` with a leading dimension,
+        where there are several.
+    """
+
+    def absolute(anomaly: np.ndarray) -> np.ndarray:
+        out = (anomaly + climatology).astype(np.float32)
+        for v, (mine, theirs) in enumerate(zip(model.units, source.units, strict=True)):
+            out[..., v, :, :, :] = unit_tools.convert(out[..., v, :, :, :], mine, theirs)
+        return out
+
+    def difference(spread: np.ndarray) -> np.ndarray:
+        out = spread.astype(np.float32)
+        for v, (mine, theirs) in enumerate(zip(model.units, source.units, strict=True)):
+            out[v] = unit_tools.convert_difference(out[v], mine, theirs)
+        return out
+
+    fields = {
+        "background": absolute(result.background),
+        "background_spread": difference(result.background_spread),
+        "analysis_spread": difference(result.spread),
+    }
+    if result.cycled is not None:
+        fields["background_members"], fields["analysis_members"] = map(absolute, result.cycled)
+    if result.members is None:
+        return {**fields, "analysis": absolute(result.analysis)}
+    given_out = absolute(result.members)
+    mean = given_out.mean(axis=0, dtype=np.float64)
+    return {**fields, "analysis": mean, "analysis_members": given_out}
 
 
 def increment(analysis: xr.Dataset, var: str | None = None) -> xr.Dataset | xr.DataArray:

@@ -6,29 +6,37 @@ cycle, labels come back on the user's own grid, order, units and calendar.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
-from xdeepda.analysis import AnalysisWriter
+from xdeepda.analysis import AnalysisWriter, user_fields
 from xdeepda.calendar import calendar_of
 from xdeepda.climatology import Climatology, fit_climatology, harmonics_of
 from xdeepda.errors import InputError, MemoryForeseenError, ModelMismatchError, Problems
+from xdeepda.initial import initial_anomalies, initial_spread
 from xdeepda.model import Model, as_model
-from xdeepda.observations.cells import Cells
-from xdeepda.observations.sources import superobservations
+from xdeepda.observations.cells import Cells, merge
+from xdeepda.observations.checks import Checks, Screen, checks_of, correlation_length
+from xdeepda.observations.ledger import Ledger, attach, check_place, save, summary
+from xdeepda.observations.records import Records, records_of
+from xdeepda.observations.sources import binned_sources
 from xdeepda.observations.target import Target
 from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.progress import progress_bar
 from xdeepda.source import RunSource
 
 logger = logging.getLogger("xdeepda")
+
+_Cells = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,10 @@ class Inputs:
     wanted : numpy.ndarray of int64
         Those that are given out.
     calendar : str
+    records : Records, optional
+        Every single datum, where a ledger or a check asks for them.
+    changed : dict
+        Superobservations of cycles of which a check has rejected something.
     """
 
     source: RunSource
@@ -56,6 +68,30 @@ class Inputs:
     cycles: np.ndarray
     wanted: np.ndarray
     calendar: str
+    records: Records | None = None
+    changed: dict[int, _Cells] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants to be done and told besides the analysis.
+
+    Attributes
+    ----------
+    checks : Checks, optional
+    ledger : bool
+    path : Path, optional
+        File for the ledger.
+    """
+
+    checks: Checks | None
+    ledger: bool
+    path: Path | None
+
+    @property
+    def need_records(self) -> bool:
+        """Whether every single datum must be remembered."""
+        return self.ledger or self.checks is not None
 
 
 def assimilate(
@@ -67,6 +103,8 @@ def assimilate(
     times: Any = None,
     keep_members: bool = False,
     climatology: str | xr.Dataset | xr.DataArray = "model",
+    checks: Any = None,
+    ledger: bool | str | os.PathLike[str] = False,
     device: str | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -97,6 +135,17 @@ def assimilate(
         What anomalies are taken from and added to: the model's climatology (as
         published), or an observed one on the grid of `ds` along time, a cycle of the
         year being enough.
+    checks : None, "all", "background", "buddy", a list of these, or a mapping, optional
+        Checks of the data against the background, within each cycle: an innovation of
+        more than ``threshold`` (4) expected standard deviations is rejected unless
+        data of other platforms nearby agree with it, others are if they disagree with
+        theirs, and a profile of which more than ``profile`` (0.5) fails goes as a
+        whole.  A mapping sets these, ``background`` and ``buddy`` (True or False) and
+        the correlation ``length`` in km.  See :mod:`xdeepda.observations.checks`.
+    ledger : bool or path, optional
+        Account for every datum, also for those that were not used: True adds variables
+        ``ledger_*`` to the analysis, a path writes a netCDF file.  See
+        :func:`xdeepda.departures`, which reads both.
     device : str, optional
         See :func:`xdeepda.set_options`.
     seed : int
@@ -130,10 +179,14 @@ def assimilate(
     trained = as_model(model)
     problems = Problems("assimilate", ModelMismatchError)
     check_machine(device, seed, problems)
-    inputs = _prepare(ds, obs, trained, members, times, problems)
+    path = check_place(ledger, problems)
+    wishes = Wishes(checks_of(checks, problems), bool(ledger), path)
+    inputs = _prepare(ds, obs, trained, members, times, problems, wishes.need_records)
     anomaly_of = _climatology(climatology, inputs, trained)
     _check_memory(inputs, trained, members if keep_members else 1)
-    initial = _initial(inputs, trained, members, seed)
+    initial = initial_anomalies(
+        inputs.source, trained, int(inputs.cycles[0]), inputs.calendar, members, seed
+    )
     writer = AnalysisWriter(
         inputs.source,
         trained,
@@ -141,16 +194,68 @@ def assimilate(
         inputs.calendar,
         members=len(initial) if keep_members else None,
     )
+    account = _ledger(inputs, trained) if wishes.ledger else None
+    screen = _screen(inputs, trained, wishes.checks)
     with torch_threads(), progress_bar(len(inputs.cycles), "assimilate", progress, "cycle") as bar:
-        results = _conduct(inputs, trained, anomaly_of, initial, keep_members, device, seed)
+        results = _conduct(
+            inputs, trained, anomaly_of, initial, screen,
+            keep_members=keep_members, show_members=wishes.ledger, device=device, seed=seed,
+        )  # fmt: skip
         for number, result in zip(inputs.cycles, results, strict=True):
-            if number in writer.positions:
+            if number in writer.positions or account is not None:
                 fraction = trained.cycle.year_fraction([number], inputs.calendar)
+                climate = anomaly_of.at(fraction)[0]
                 cells = _of_model(inputs, int(number), trained)
-                writer.write(int(number), result, anomaly_of.at(fraction)[0], cells)
+            if number in writer.positions:
+                writer.write(int(number), result, climate, cells)
+            if account is not None:
+                fields = user_fields(result, climate, inputs.source, trained)
+                account.record(int(number), fields, cells)
+            inputs.changed.pop(int(number), None)
             bar.update(1)
     call = f"assimilate(members={len(initial)}, seed={seed}) with {trained.architecture.name}"
-    return writer.finish(call, seed)
+    return _finish(writer.finish(call, seed), wishes, account, screen)
+
+
+def _finish(
+    analysis: xr.Dataset, wishes: Wishes, account: Ledger | None, screen: Screen | None
+) -> xr.Dataset:
+    """Tell what the checks have found, and put the ledger where it belongs."""
+    if screen is not None:
+        told = f"{summary(screen.records)}; {screen.restored} restored by their neighbours"
+        logger.warning("assimilate, after the checks: %s", told)
+        analysis.attrs["checks"] = json.dumps(screen.checks.to_dict())
+    if account is None:
+        return analysis
+    if screen is not None:
+        account.columns["gross_error"] = screen.probability
+    table = account.to_dataset()
+    table.attrs |= {
+        name: analysis.attrs[name]
+        for name in ("history", "xdeepda_version", "model_hash", "seed", "checks")
+        if name in analysis.attrs
+    }
+    if wishes.path is None:
+        return attach(analysis, table)
+    save(table, wishes.path)
+    analysis.attrs["ledger"] = str(wishes.path)
+    return analysis
+
+
+def _ledger(inputs: Inputs, model: Model) -> Ledger:
+    """Ledger of all data, still empty."""
+    assert inputs.records is not None
+    target = _target(inputs.source, model)
+    return Ledger(inputs.records, target, inputs.source.units, model.cycle)
+
+
+def _screen(inputs: Inputs, model: Model, checks: Checks | None) -> Screen | None:
+    """Judge of the data, where checks are wanted."""
+    if checks is None:
+        return None
+    assert inputs.records is not None
+    length = correlation_length(model.grid, model.statistics.length)
+    return Screen(inputs.records, _target(inputs.source, model), checks, length)
 
 
 def _conduct(
@@ -158,28 +263,38 @@ def _conduct(
     model: Model,
     climatology: Climatology,
     initial: np.ndarray,
-    keep_members: bool,
-    device: str | None,
-    seed: int,
+    screen: Screen | None,
+    **settings: Any,
 ) -> Iterator[Any]:
-    """Run the cycles."""
+    """Run the cycles; `settings` are those of the Conductor."""
     from xdeepda.bridge import Conductor
+
+    def judge(number: int, mean: np.ndarray, spread: np.ndarray) -> Any:
+        """Let the data of a cycle be checked; what is left, if anything was rejected."""
+        assert screen is not None
+        fraction = model.cycle.year_fraction([number], inputs.calendar)
+        climate = climatology.at(fraction)[0]
+        if not screen.judge(number, mean + climate, spread):
+            return None
+        cell, value, error, count = screen.records.combined(number)
+        inputs.changed[number] = cell, value, error, count
+        return cell, value - climate.reshape(-1)[cell], error
 
     conductor = Conductor(
         model,
         initial,
-        spread=_initial_spread(inputs.source, model),
-        keep_members=keep_members,
-        device=device,
-        seed=seed,
+        spread=initial_spread(inputs.source, model),
+        **settings,
     )
     stream = _anomalies(inputs, model, climatology)
-    return conductor.run(inputs.cycles, inputs.calendar, stream)
+    hook = None if screen is None else judge
+    return conductor.run(inputs.cycles, inputs.calendar, stream, hook)
 
 
 def _prepare(
-    ds: Any, obs: Any, model: Model, members: Any, times: Any, problems: Problems
-) -> Inputs:
+    ds: Any, obs: Any, model: Model, members: Any, times: Any, problems: Problems,
+    need_records: bool,
+) -> Inputs:  # fmt: skip
     """Check everything and find the cycles.
 
     Raises
@@ -190,14 +305,19 @@ def _prepare(
     if not isinstance(members, (int, np.integer)) or members < 1:
         problems.add("members is a positive integer", found=repr(members))
     source = RunSource(ds, list(model.variables), model.cycle, problems=problems, need_time=False)
-    cells, calendar = None, "standard"
+    cells, calendar, records = None, "standard", None
     if source.layout is not None:
         model.check(source.grid, source.units, problems)
     if not len(problems):
         try:
-            cells, calendar, notes = superobservations(obs, _target(source, model), model.cycle)
-            for note in notes:
-                logger.info("assimilate: %s", note)
+            target = _target(source, model)
+            sources = binned_sources(obs, target, model.cycle)
+            filled = [s for s in sources if len(s.cells)]
+            cells, calendar = merge([s.cells for s in filled]), filled[0].calendar
+            for s in sources:
+                logger.info("assimilate: %s", s.note)
+            if need_records:
+                records = records_of(sources, target, model.cycle)
         except InputError as error:
             problems.absorb(error)
     wanted = _wanted(times, model, calendar, cells, problems)
@@ -206,11 +326,13 @@ def _prepare(
     assert wanted is not None
     first = min(int(cells.cycle[0]), int(wanted[0]))
     late = int((cells.cycle > wanted[-1]).sum())
+    if records is not None:
+        records.close(int(wanted[-1]))
     if late:
         logger.info("assimilate: %d superobservations after the last output time not used", late)
     positions = np.array([model.variables.index(name) for name in cells.variables])
     cycles = np.arange(first, int(wanted[-1]) + 1)
-    return Inputs(source, cells, positions, cycles, wanted, calendar)
+    return Inputs(source, cells, positions, cycles, wanted, calendar, records)
 
 
 def _target(source: RunSource, model: Model) -> Target:
@@ -302,96 +424,12 @@ def _of_model(
     inputs: Inputs, number: int, model: Model
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Superobservations of a cycle, with cells numbered over the model's variables."""
+    if number in inputs.changed:
+        return inputs.changed[number]
     cell, value, error, count = inputs.cells.at(number)
     size = int(np.prod(model.grid.shape))
     variable, place = np.divmod(cell, size)
     return inputs.positions[variable] * size + place, value, error, count
-
-
-def _initial(inputs: Inputs, model: Model, members: int, seed: int) -> np.ndarray:
-    """Initial anomalies in the units of the model, shape (members, C, Y, X)."""
-    source = inputs.source
-    rng = np.random.default_rng(seed)
-    if len(source) > 1:
-        return _from_run(source, inputs, model, members, rng)
-    first = inputs.cycles[0]
-    states = source.states()
-    if len(states) == 1 and members > 1:
-        logger.info("assimilate: all %d members start from the one state given", members)
-        states = np.repeat(states, members, axis=0)
-    elif len(states) > 1 and members not in (1, len(states)):
-        raise InputError(f"members={members}, but ds holds an ensemble of {len(states)}")
-    before = model.cycle.year_fraction([first - 1], inputs.calendar)
-    calendar_cycle = source.cycles[0] if len(source) else None
-    if calendar_cycle is not None:
-        before = model.cycle.year_fraction([calendar_cycle], source.calendar)
-    return _anomaly_states(states, source, model, before)
-
-
-def _initial_spread(source: RunSource, model: Model) -> np.ndarray | None:
-    """Spread of the one state that the estimate starts from, (C, Y, X), if it has one."""
-    ds = source.original
-    if len(source) > 1 or not isinstance(ds, xr.Dataset):
-        return None
-    if any(f"{name}_spread" not in ds for name in model.variables):
-        return None
-    parts = []
-    for v, name in enumerate(model.variables):
-        da = unit_tools.dequantify(ds[f"{name}_spread"])
-        if any(str(d) not in source.layouts[name].dims for d in da.dims):
-            return None
-        values = source.layouts[name].canonical(da).values.reshape(model.grid.shape)
-        unit = unit_tools.unit_of(da) or source.units[v]
-        parts.append(unit_tools.convert_difference(values, unit, model.units[v]))
-    return np.concatenate(parts)
-
-
-def _anomaly_states(
-    states: np.ndarray, source: RunSource, model: Model, fraction: np.ndarray
-) -> np.ndarray:
-    """Anomalies of states (n, variable, nz, ny, nx) at one place in the year."""
-    converted = np.stack(
-        [
-            unit_tools.convert(states[:, v], unit, target)
-            for v, (unit, target) in enumerate(zip(source.units, model.units, strict=True))
-        ],
-        axis=1,
-    )
-    missing = int((~np.isfinite(converted) & model.wet).sum())
-    if missing:
-        raise InputError(
-            f"assimilate: the initial state has NaN in {missing} cells of the model's sea; fill "
-            "them, or start from the control run"
-        )
-    values = np.where(model.wet, converted - model.climatology.at(fraction), 0)
-    return values.reshape(len(values), -1, *model.wet.shape[2:])
-
-
-def _from_run(
-    source: RunSource, inputs: Inputs, model: Model, members: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Initial anomalies out of a run: none for one member, years drawn for several."""
-    channels = model.wet.shape[0] * model.wet.shape[1]
-    if members == 1:
-        return np.zeros((1, channels, *model.wet.shape[2:]), dtype=np.float32)
-    phase = model.cycle.phase(inputs.cycles[0] - 1)
-    candidates = np.flatnonzero(model.cycle.phase(source.cycles) == phase)
-    first, last = model.provenance.get("training_cycles", (source.cycles[0], source.cycles[-1]))
-    trained = (source.cycles[candidates] >= first) & (source.cycles[candidates] <= last)
-    candidates = candidates[trained] if trained.any() else candidates
-    if not candidates.size:
-        raise InputError("assimilate: ds has no state at the season of the first cycle")
-    if members > candidates.size:
-        raise InputError(
-            f"assimilate: members={members}, but ds holds {candidates.size} years to start from"
-        )
-    years = rng.choice(candidates, size=members, replace=False)
-    fraction = model.cycle.year_fraction(source.cycles[years], source.calendar)
-    states = [
-        _anomaly_states(source.read(int(y), int(y) + 1), source, model, fraction[n : n + 1])
-        for n, y in enumerate(years)
-    ]
-    return np.concatenate(states)
 
 
 def _check_memory(inputs: Inputs, model: Model, copies: int) -> None:

@@ -7,7 +7,7 @@ divided by the scale of their channel; C counts (variable, level).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State, climatological
 from xdeepda.errors import DivergenceError, ModelFileError
 from xdeepda.options import device_of
+from xdeepda.source import HOLD_BYTES
 
 if TYPE_CHECKING:
     from xdeepda.climatology import Climatology, Statistics
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from xdeepda.model import Model
     from xdeepda.source import RunSource
 
-#: A run of at most this many bytes (float32) is held as one tensor while training; a longer
-#: one, and one of dask, is read in segments.
-HOLD_BYTES = 2 * 2**30
+#: Sees the background of a cycle; returns (cell, anomaly, error) to use, or None for no change.
+Screen = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray] | None]
 
 
 class Tensors:
@@ -242,6 +242,8 @@ class CycleResult:
     background: np.ndarray
     background_spread: np.ndarray
     members: np.ndarray | None  # (member, variable, nz, ny, nx)
+    #: Backgrounds and analyses of the members in the cycle itself, where they were asked for.
+    cycled: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class Conductor:
@@ -255,6 +257,8 @@ class Conductor:
     spread : numpy.ndarray, shape (C, Y, X), optional
         Standard deviation of the error of `initial`; climatological by default.
     keep_members : bool
+    show_members : bool
+        Give out what the members are in the cycle itself, too.
     device : str, optional
     seed : int
     """
@@ -266,10 +270,12 @@ class Conductor:
         *,
         spread: np.ndarray | None = None,
         keep_members: bool = False,
+        show_members: bool = False,
         device: str | None = None,
         seed: int = 0,
     ) -> None:
         self.model, self.keep_members = model, keep_members
+        self.show_members = show_members
         self.tensors = tensors_of(model, device)
         self.module = module_of(model, self.tensors)
         self.members = len(initial)
@@ -286,7 +292,11 @@ class Conductor:
             )
 
     def run(
-        self, cycles: np.ndarray, calendar: str, observations: Iterator[tuple]
+        self,
+        cycles: np.ndarray,
+        calendar: str,
+        observations: Iterator[tuple],
+        screen: Screen | None = None,
     ) -> Iterator[CycleResult]:
         """Analyse consecutive cycles.
 
@@ -298,6 +308,10 @@ class Conductor:
             Theirs, for the place in the year.
         observations : iterator of (cell, anomaly, error)
             One for each cycle; anomalies in units of the variables.
+        screen : callable, optional
+            ``screen(number, background, spread)`` sees anomalies (variable, nz, ny, nx)
+            before the observations of the cycle are used, and returns others to use
+            in place of them, or None.
 
         Raises
         ------
@@ -306,9 +320,10 @@ class Conductor:
         """
         fractions = self.model.cycle.year_fraction(cycles, calendar)
         stream = self._observed(fractions, observations)
+        check = None if screen is None else self._screening(cycles, fractions, screen)
         with torch.inference_mode():
             capped = torch.zeros((), dtype=torch.int64, device=self.tensors.device)
-            steps = cycle(self.module, self.initial, stream)
+            steps = cycle(self.module, self.initial, stream, check or self._for_members)
             for number, (background, analysis) in zip(cycles, steps, strict=True):
                 self._check(analysis, int(number))
                 capped += self._capped(analysis)
@@ -338,13 +353,33 @@ class Conductor:
         return (variance / scale).expand(self.members, *self.tensors.shape).contiguous()
 
     def _observed(self, fractions: np.ndarray, observations: Iterator[tuple]) -> Iterator[Observed]:
-        """Observations of each cycle as tensors, perturbed for the members."""
+        """Observations of each cycle as tensors, of one member."""
         for fraction, rows in zip(fractions, observations, strict=True):
-            observed = self.tensors.scatter([rows], np.atleast_1d(fraction))
-            if self.members > 1:
-                wide = Observed(*(part.expand(self.members, *part.shape[1:]) for part in observed))
-                observed = perturb(wide, self.generator)
-            yield observed
+            yield self.tensors.scatter([rows], np.atleast_1d(fraction))
+
+    def _for_members(self, _: State, observed: Observed) -> Observed:
+        """Observations perturbed for each of several members."""
+        if self.members == 1:
+            return observed
+        wide = Observed(*(part.expand(self.members, *part.shape[1:]) for part in observed))
+        return perturb(wide, self.generator)
+
+    def _screening(
+        self, cycles: np.ndarray, fractions: np.ndarray, screen: Screen
+    ) -> Callable[[State, Observed], Observed]:
+        """Hook of the cycle: let `screen` see each background, and take what it returns."""
+        numbers = iter(zip(cycles, fractions, strict=True))
+
+        def check(background: State, observed: Observed) -> Observed:
+            number, fraction = next(numbers)
+            spread = self._variance(background, self.model.calibration["background"]).sqrt()
+            fields = (self.tensors.denormalise(x) for x in (background.mean.mean(dim=0), spread))
+            rows = screen(int(number), *fields)
+            if rows is not None:
+                observed = self.tensors.scatter([rows], np.atleast_1d(fraction))
+            return self._for_members(background, observed)
+
+        return check
 
     def _result(self, background: State, analysis: State) -> CycleResult:
         """Mean, calibrated spread and members of one cycle."""
@@ -358,12 +393,16 @@ class Conductor:
         elif self.keep_members:
             members = self.tensors.denormalise(analysis.mean)
         back = self.tensors.denormalise
+        cycled = None
+        if self.show_members and self.members > 1:
+            cycled = (back(background.mean), back(analysis.mean))
         return CycleResult(
             back(analysis.mean.mean(dim=0)),
             back(variance.sqrt()),
             back(background.mean.mean(dim=0)),
             back(prior.sqrt()),
             members,
+            cycled,
         )
 
     def _variance(self, state: State, factor: np.ndarray) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -13,7 +13,10 @@ from xdeepda.core.state import Observed, State
 
 
 def cycle(
-    architecture: Architecture, state: State, observations: Iterable[Observed]
+    architecture: Architecture,
+    state: State,
+    observations: Iterable[Observed],
+    screen: Callable[[State, Observed], Observed] | None = None,
 ) -> Iterator[tuple[State, State]]:
     """Run forecast and analysis through consecutive cycles.
 
@@ -24,6 +27,9 @@ def cycle(
         Analysis before the first cycle.
     observations : iterable of Observed
         One for each cycle.
+    screen : callable, optional
+        Sees background and observations of a cycle, and returns the observations to
+        use: that is where a check against the background belongs.
 
     Yields
     ------
@@ -31,6 +37,8 @@ def cycle(
     """
     for observed in observations:
         background = architecture.forecast(state)
+        if screen is not None:
+            observed = screen(background, observed)
         state = architecture.analyse(background, observed)
         yield background, state
 

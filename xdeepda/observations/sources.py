@@ -147,9 +147,21 @@ class Binned:
 
 
 def binned_sources(
-    obs: Any, target: Target, cycle: Cycle, *, period: tuple[int, int] | None = None
+    obs: Any,
+    target: Target,
+    cycle: Cycle,
+    *,
+    period: tuple[int, int] | None = None,
+    hold_back: bool = True,
 ) -> list[Binned]:
-    """Superobservations of each source by itself; parameters as :func:`superobservations`.
+    """Superobservations of each source by itself.
+
+    Parameters
+    ----------
+    obs, target, cycle, period
+        As :func:`superobservations`.
+    hold_back : bool
+        Leave out the rows that a column ``withheld`` names.
 
     Raises
     ------
@@ -163,7 +175,7 @@ def binned_sources(
     outside: list[InputError] = []
     for number, source in enumerate(sources, 1):
         try:
-            done.append(_one_source(source, target, cycle, period, outside))
+            done.append(_one_source(source, target, cycle, period, hold_back, outside))
         except InputError as error:
             problems.absorb(_of_source(error, number, len(sources)))
     if not sources:
@@ -209,6 +221,7 @@ def _one_source(
     target: Target,
     cycle: Cycle,
     period: tuple[int, int] | None,
+    hold_back: bool,
     outside: list[InputError],
 ) -> Binned:
     """Superobservations of one source; where nothing is inside, that goes to `outside`."""
@@ -216,13 +229,14 @@ def _one_source(
         cells, calendar = from_gridded(obs, target, cycle)
         return Binned(cells, calendar, f"{len(cells)} gridded values used")
     table = as_table(obs)
+    withheld = _withheld(obs, table.sizes["obs"]) if hold_back else None
     known = _known(table["time"].values)
     calendar = calendar_of(known[:1]) if known.size else "standard"
     try:
         cells, report = bin_points(
             table, target.grid, cycle, target.variables, target.units, target.wet,
             standard_names=target.standard_names, period=period,
-            withheld=_withheld(obs, table.sizes["obs"]),
+            withheld=withheld,
         )  # fmt: skip
     except NothingInsideError as error:
         outside.append(error)

@@ -1,0 +1,127 @@
+"""Where an assimilation starts: anomalies and spread of a state, an ensemble or a run.
+
+Knows runs and models as arrays; no tensors and no observations.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import xarray as xr
+
+from xdeepda import units as unit_tools
+from xdeepda.errors import InputError
+from xdeepda.model import Model
+from xdeepda.source import RunSource
+
+logger = logging.getLogger("xdeepda")
+
+
+def initial_anomalies(
+    source: RunSource, model: Model, first: int, calendar: str, members: int, seed: int
+) -> np.ndarray:
+    """Initial anomalies in the units of the model.
+
+    Parameters
+    ----------
+    source : RunSource
+        A state, an ensemble, or a run.
+    model : Model
+    first : int
+        Absolute number of the first cycle.
+    calendar : str
+        Of the cycles.
+    members : int
+    seed : int
+        Of the draw of years out of a run.
+
+    Returns
+    -------
+    numpy.ndarray, shape (members, C, Y, X)
+
+    Raises
+    ------
+    InputError
+        If there are not as many states as members, or values are missing in the sea.
+    """
+    rng = np.random.default_rng(seed)
+    if len(source) > 1:
+        return _from_run(source, model, first, members, rng)
+    states = source.states()
+    if len(states) == 1 and members > 1:
+        logger.info("assimilate: all %d members start from the one state given", members)
+        states = np.repeat(states, members, axis=0)
+    elif len(states) > 1 and members not in (1, len(states)):
+        raise InputError(f"members={members}, but ds holds an ensemble of {len(states)}")
+    before = model.cycle.year_fraction([first - 1], calendar)
+    calendar_cycle = source.cycles[0] if len(source) else None
+    if calendar_cycle is not None:
+        before = model.cycle.year_fraction([calendar_cycle], source.calendar)
+    return _anomaly_states(states, source, model, before)
+
+
+def initial_spread(source: RunSource, model: Model) -> np.ndarray | None:
+    """Spread of the one state that the estimate starts from, (C, Y, X), if it has one."""
+    ds = source.original
+    if len(source) > 1 or not isinstance(ds, xr.Dataset):
+        return None
+    if any(f"{name}_spread" not in ds for name in model.variables):
+        return None
+    parts = []
+    for v, name in enumerate(model.variables):
+        da = unit_tools.dequantify(ds[f"{name}_spread"])
+        if any(str(d) not in source.layouts[name].dims for d in da.dims):
+            return None
+        values = source.layouts[name].canonical(da).values.reshape(model.grid.shape)
+        unit = unit_tools.unit_of(da) or source.units[v]
+        parts.append(unit_tools.convert_difference(values, unit, model.units[v]))
+    return np.concatenate(parts)
+
+
+def _anomaly_states(
+    states: np.ndarray, source: RunSource, model: Model, fraction: np.ndarray
+) -> np.ndarray:
+    """Anomalies of states (n, variable, nz, ny, nx) at one place in the year."""
+    converted = np.stack(
+        [
+            unit_tools.convert(states[:, v], unit, target)
+            for v, (unit, target) in enumerate(zip(source.units, model.units, strict=True))
+        ],
+        axis=1,
+    )
+    missing = int((~np.isfinite(converted) & model.wet).sum())
+    if missing:
+        raise InputError(
+            f"assimilate: the initial state has NaN in {missing} cells of the model's sea; fill "
+            "them, or start from the control run"
+        )
+    values = np.where(model.wet, converted - model.climatology.at(fraction), 0)
+    return values.reshape(len(values), -1, *model.wet.shape[2:])
+
+
+def _from_run(
+    source: RunSource, model: Model, first: int, members: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Initial anomalies out of a run: none for one member, years drawn for several."""
+    channels = model.wet.shape[0] * model.wet.shape[1]
+    if members == 1:
+        return np.zeros((1, channels, *model.wet.shape[2:]), dtype=np.float32)
+    phase = model.cycle.phase(first - 1)
+    candidates = np.flatnonzero(model.cycle.phase(source.cycles) == phase)
+    start, end = model.provenance.get("training_cycles", (source.cycles[0], source.cycles[-1]))
+    trained = (source.cycles[candidates] >= start) & (source.cycles[candidates] <= end)
+    candidates = candidates[trained] if trained.any() else candidates
+    if not candidates.size:
+        raise InputError("assimilate: ds has no state at the season of the first cycle")
+    if members > candidates.size:
+        raise InputError(
+            f"assimilate: members={members}, but ds holds {candidates.size} years to start from"
+        )
+    years = rng.choice(candidates, size=members, replace=False)
+    fraction = model.cycle.year_fraction(source.cycles[years], source.calendar)
+    states = [
+        _anomaly_states(source.read(int(y), int(y) + 1), source, model, fraction[n : n + 1])
+        for n, y in enumerate(years)
+    ]
+    return np.concatenate(states)
