@@ -33,6 +33,7 @@ FLOORS = {
     "model": 7,
     "bridge": 8,
     "analysis": 8,
+    "initial": 8,
     "training": 9,
     "assimilation": 9,
     "baselines": 10,
