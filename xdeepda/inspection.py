@@ -13,10 +13,15 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
+from xdeepda.axes import find_axes
 from xdeepda.calendar import CYCLES, Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Layout, layout_of
-from xdeepda.source import select_fields
+from xdeepda.options import available_memory
+from xdeepda.source import HOLD_BYTES, select_fields
+
+#: Fraction of the years that ``train`` keeps for validation by default.
+_VALIDATION = 0.15
 
 
 @dataclass
@@ -59,12 +64,23 @@ def _inspect(obj: xr.Dataset | xr.DataArray) -> Description:
         _inspect_table(plain, found)
         return found
     if not fields:
-        found.rows.append(("fields", "none found"))
-        found.missing["train"] = ["no variable with spatial axes"]
-        found.missing["assimilate"] = ["no variable with spatial axes"]
+        refused = _refusal(plain)
+        found.rows.append(("grid", refused) if refused else ("fields", "none found"))
+        told = "needs a regular grid" if refused else "no variable with spatial axes"
+        found.missing["train"] = found.missing["assimilate"] = [told]
         return found
     _inspect_fields(plain, fields, found)
     return found
+
+
+def _refusal(obj: xr.Dataset | xr.DataArray) -> str | None:
+    """Why fields of this object cannot be used: a curvilinear grid and the like."""
+    for da in obj.data_vars.values() if isinstance(obj, xr.Dataset) else ():
+        try:
+            find_axes(da, Problems("inspect"))
+        except NotImplementedError as error:
+            return str(error)
+    return None
 
 
 def _is_points(obj: xr.Dataset | xr.DataArray) -> bool:
@@ -121,20 +137,51 @@ def _inspect_fields(
         found.rows.append((name, f"{unit or 'NO UNITS'}, {da.dtype}{lazy}"))
         if unit is None:
             problems.add(f"{name!r} has no units")
+        elif not _is_known(unit):
+            problems.add(f"units {unit!r} of {name!r} are not understood")
     _describe_grid(layout, found)
     found.rows.append(("wet cells", _wet_cells(first, layout)))
-    train_needs = [item.what for item in problems]
-    times = _describe_times(obj, layout, found, train_needs)
-    if layout.axes.member is not None:
-        train_needs.append("one member: .isel(...)")
-    if times is not None and not train_needs:
-        found.rows.append(("memory", _training_memory(fields, layout)))
-    train_needs = train_needs or []
     basic = [item.what for item in problems]
-    found.missing["train"] = train_needs or ["needs a network"]
+    observe_needs = list(basic)
+    fitting = _describe_times(obj, layout, found, observe_needs)
+    if layout.axes.member is not None:
+        observe_needs.append("one member: .isel(...)")
+    train_needs = list(observe_needs)
+    if fitting and not train_needs:
+        found.rows.append(("memory", _training_memory(fields, layout, obj)))
+        train_needs = _too_short(fitting)
+    # the cycle has a default, which does not suit every run
+    cycle = "" if "pentad" in fitting or not fitting else f" and cycle={next(iter(fitting))!r}"
+    found.missing["train"] = train_needs or [f"needs a network{cycle}"]
     found.missing["assimilate"] = basic or ["needs observations and model="]
-    found.missing["observe"] = train_needs or ["needs a network"]
+    found.missing["observe"] = observe_needs or ["needs a network"]
     found.missing["superob"] = basic or ["needs like= (as gridded observations)"]
+    found.missing["network"] = basic or ["needs like= (as gridded observations)"]
+    if any(f"{name}_background" in fields for name in fields):
+        found.missing["increment"] = []
+
+
+def _is_known(unit: str) -> bool:
+    """Whether a unit can be parsed."""
+    try:
+        unit_tools.parse(unit)
+    except InputError:
+        return False
+    return True
+
+
+def _too_short(fitting: dict[str, int]) -> list[str]:
+    """Why no cycle has enough years to train on, if none has."""
+    from xdeepda.training.preparation import fewest_cycles, split_years
+
+    lacking = []
+    for name, count in fitting.items():
+        per_year = CYCLES[name]
+        remain = split_years(count, per_year, _VALIDATION)
+        if remain >= fewest_cycles(per_year):
+            return []
+        lacking.append(f"{max(remain, 0)} of {fewest_cycles(per_year)} {name}s")
+    return [f"too few years: without those of validation {' or '.join(lacking)}"]
 
 
 def _describe_grid(layout: Layout, found: Description) -> None:
@@ -157,49 +204,63 @@ def _wet_cells(da: xr.DataArray, layout: Layout) -> str:
     if not isinstance(da.variable._data, np.ndarray):
         return "not counted (values are not in memory)"
     lead = {d: 0 for d in (layout.axes.time, layout.axes.member) if d is not None}
+    if int(np.prod(layout.grid.shape)) != da.isel(lead).size:
+        return "not counted (not all axes are usable)"
     count = int(np.isfinite(da.isel(lead).values).sum())
     return f"{count} of {int(np.prod(layout.grid.shape))} in the first record"
 
 
 def _describe_times(
     obj: xr.Dataset | xr.DataArray, layout: Layout, found: Description, needs: list[str]
-) -> np.ndarray | None:
-    """Rows of time, calendar and the cycles that fit."""
+) -> dict[str, int]:
+    """Rows of time, calendar and cycles; returns the number of cycles by those that fit."""
     name = layout.axes.time
     if name is None:
         needs.append("no time axis")
-        return None
+        return {}
     times = obj[name].values
     try:
         calendar = calendar_of(times)
     except InputError as error:
-        needs.append(str(error).splitlines()[-1].strip() or "no usable times")
-        return None
+        needs += [f"{item.what} ({item.todo})" for item in getattr(error, "problems", ())]
+        return {}
     found.rows.append(("time", f"{name!r}, {times.size} from {times[0]} to {times[-1]}"))
     kind = "datetime64" if calendar == "standard" else "cftime"
     found.rows.append(("calendar", f"{calendar} ({kind})"))
-    fitting = [c for c in CYCLES if _covers(times, Cycle(c))]
+    counts = {name: _covered(times, Cycle(name)) for name in CYCLES}
+    fitting = {name: count for name, count in counts.items() if count > 1}
     found.rows.append(("cycles", ", ".join(fitting) or "none without gaps"))
     if not fitting:
         needs.append("no cycle is covered without gaps")
-    return times
+    return fitting
 
 
-def _covers(times: np.ndarray, cycle: Cycle) -> bool:
-    """Whether every cycle of the period holds a time."""
+def _covered(times: np.ndarray, cycle: Cycle) -> int:
+    """Number of cycles, 0 unless every one of the period holds a time."""
     index = np.unique(cycle.index(times))
-    return bool(index.size == index[-1] - index[0] + 1 and index.size > 1)
+    return int(index.size) if index.size == index[-1] - index[0] + 1 else 0
 
 
-def _training_memory(fields: dict[str, xr.DataArray], layout: Layout) -> str:
-    """Memory that a training step will take with the default architecture."""
+def _training_memory(
+    fields: dict[str, xr.DataArray], layout: Layout, obj: xr.Dataset | xr.DataArray
+) -> str:
+    """Memory that training will take with the default architecture, of what is free."""
     from xdeepda.architectures import architecture_spec
     from xdeepda.training.settings import TrainingSettings, training_bytes
 
     nz, ny, nx = layout.grid.shape
     spec = architecture_spec("default")
+    # a run that dask does not hold is read into memory as a whole, up to a limit
+    held = 0 if any(da.chunks for da in fields.values()) else obj.sizes[layout.axes.time]
     one, all_ = (
-        training_bytes((n * nz, ny, nx), spec, TrainingSettings()) / 2**30 for n in (1, len(fields))
+        (
+            training_bytes((n * nz, ny, nx), spec, TrainingSettings())
+            + min(4 * held * n * nz * ny * nx, HOLD_BYTES)
+        )
+        / 2**30
+        for n in (1, len(fields))
     )
     text = f"about {one:.2g} GiB to train one variable"
-    return text + (f", {all_:.2g} GiB for all {len(fields)}" if len(fields) > 1 else "")
+    text += f", {all_:.2g} GiB for all {len(fields)}" if len(fields) > 1 else ""
+    free = available_memory()
+    return text + (f"; {free / 2**30:.2g} GiB are free" if free else "")

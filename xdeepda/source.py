@@ -28,6 +28,10 @@ logger = logging.getLogger("xdeepda")
 #: A block of a run held in memory while streaming (bytes, float32).
 BLOCK_BYTES = 128 * 2**20
 
+#: A run of at most this many bytes (float32) is held as one tensor while training; a longer
+#: one, and one of dask, is read in segments.
+HOLD_BYTES = 2 * 2**30
+
 #: Values outside are no ocean, but undeclared fill values: unit, low, high, words.
 _PLAUSIBLE = (("degC", -10.0, 60.0, "temperature"), ("psu", -5.0, 60.0, "salinity"))
 
@@ -299,7 +303,7 @@ class RunSource:
         start = int(self._offsets[1]) if few[0] == 0 else 0
         stop = int(self._offsets[-2]) if few[-1] == counts.size - 1 else None
         logger.warning(
-            "%s: their means are of a part of the %s; to leave out the ends: .isel(%s=slice(%s, %s))",
+            "%s: their means are of a part of the %s; without the ends: .isel(%s=slice(%s, %s))",
             told, self.cycle.name, name, start, stop,
         )  # fmt: skip
 

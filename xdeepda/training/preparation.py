@@ -90,6 +90,11 @@ def split_years(count: int, per_year: int, validation: float) -> int:
     return count - years * per_year
 
 
+def fewest_cycles(per_year: int) -> int:
+    """Cycles that are needed for training alone."""
+    return max(FEWEST_YEARS * per_year, FEWEST_CYCLES)
+
+
 def open_run(
     ds: Any, var: Any, cycle: str, validation: float, problems: Problems
 ) -> tuple[RunSource | None, int]:
@@ -109,7 +114,7 @@ def open_run(
     if not len(source) or not is_fraction:
         return None, 0
     split = split_years(len(source), source.cycle.per_year, validation)
-    fewest = max(FEWEST_YEARS * source.cycle.per_year, FEWEST_CYCLES)
+    fewest = fewest_cycles(source.cycle.per_year)
     if split < fewest:
         problems.add(
             "the control run is too short to train on",
