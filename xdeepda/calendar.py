@@ -22,6 +22,11 @@ from xdeepda.errors import InputError, Problems
 #: Cycles per year.
 CYCLES = {"pentad": 73, "month": 12, "year": 1}
 
+#: Names that :func:`calendar_of` gives.
+CALENDARS = (
+    "standard", "gregorian", "proleptic_gregorian", "noleap", "all_leap", "360_day", "julian",
+)  # fmt: skip
+
 #: 29 February is day 59 of a leap year, counted from 0.
 _LEAP_DAY = 59
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ import xarray as xr
 
 from xdeepda import units as unit_tools
 from xdeepda.architectures import ArchitectureSpec
-from xdeepda.calendar import Cycle
+from xdeepda.calendar import CALENDARS, Cycle
 from xdeepda.climatology import Climatology, Statistics
 from xdeepda.errors import InputError, ModelFileError, ModelMismatchError, Problems
 from xdeepda.grid import Grid
@@ -161,7 +162,8 @@ class Model:
         ]
         period = self.provenance.get("training_period")
         if period:
-            lines.append(f"  trained:   {period[0]} to {period[1]}, seed {self.provenance['seed']}")
+            seed = self.provenance.get("seed", "unknown")
+            lines.append(f"  trained:   {period[0]} to {period[1]}, seed {seed}")
         if "validation_score" in self.records:
             best = float(np.nanmin(self.records["validation_score"]))
             lines.append(f"  validation score: {best:.3f} (RMSE / RMSE of climatology)")
@@ -240,9 +242,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     except ModelFileError as error:
         raise ModelFileError(f"{target}: {error}") from None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        # a hostile file may hold anything: its own words are cut short
+        words = textwrap.shorten(str(error), 300, placeholder=" ...")
         raise ModelFileError(
             f"{target}: the parts of the model do not fit together "
-            f"({type(error).__name__}: {error})"
+            f"({type(error).__name__}: {words})"
         ) from None
 
 
@@ -270,7 +274,8 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except (TypeError, AttributeError) as error:
         # numbers that numpy does not have, such as bfloat16
         raise ModelFileError(f"{path}: arrays of an unknown kind ({error})") from None
-    if not isinstance(text, dict) or not isinstance(text.get("format"), int):
+    version = text.get("format") if isinstance(text, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ModelFileError(f"{path}: its description has no format version")
     if text["format"] > FORMAT:
         raise ModelFileError(
@@ -329,6 +334,8 @@ def _check_text(text: dict[str, Any]) -> None:
     variables, units = text["variables"], text["units"]
     if not variables or len(set(variables)) < len(variables) or len(units) != len(variables):
         raise ModelFileError(f"variables {variables} with units {units}")
+    if text["calendar"] not in CALENDARS:
+        raise ModelFileError(f"calendar {text['calendar'][:40]!r} is not known")
     for name, kept in text["attributes"].items():
         if not isinstance(kept, dict) or not all(isinstance(v, str) for v in kept.values()):
             raise ModelFileError(f"attributes of {name!r} are no table of words")
@@ -372,6 +379,10 @@ def _check_arrays(
             raise ModelFileError(f"{name} of shape {array.shape}, expected finite {wanted}")
     if not (statistics.scale > 0).all():
         raise ModelFileError("a scale that is not positive")
+    persistence = statistics.persistence
+    variances = [statistics.deviation, *groups["calibration"].values()]
+    if any((v < 0).any() for v in variances) or not ((persistence >= 0) & (persistence < 1)).all():
+        raise ModelFileError("statistics that no control run has")
     epochs = {array.shape[0] for array in groups["history"].values()}
     rest = {array.shape[1:] for array in groups["history"].values()}
     if len(epochs) > 1 or not rest <= {(), (channels,)}:
