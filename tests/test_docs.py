@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -56,3 +59,11 @@ def test_the_readme_begins_with_two_commands() -> None:
     assert "-m pytest -n 2" in blocks[1]
     assert all("\n" not in block.strip() for block in blocks)
     assert text.index("```sh") < text.index("```python")
+
+
+@pytest.mark.parametrize(
+    "name", [m.name for m in pkgutil.walk_packages(xdeepda.__path__, "xdeepda.")]
+)
+def test_examples_of_docstrings_run(name: str) -> None:
+    module = importlib.import_module(name)
+    assert doctest.testmod(module).failed == 0

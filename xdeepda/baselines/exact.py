@@ -85,6 +85,7 @@ def exact_filter(
 
     Examples
     --------
+    >>> import xdeepda
     >>> ocean = xdeepda.datasets.linear_ocean((1, 4, 8))
     >>> truth, mask = ocean.states(20), ocean.observation_masks(20)
     >>> estimate = exact_filter(ocean, truth, mask)
@@ -128,6 +129,7 @@ def exact_smoother(
 
     Examples
     --------
+    >>> import xdeepda
     >>> ocean = xdeepda.datasets.linear_ocean((1, 4, 8))
     >>> truth, mask = ocean.states(20), ocean.observation_masks(20)
     >>> smoothed = exact_smoother(ocean, truth, mask)

@@ -25,7 +25,7 @@ def depth_of_pressure(pressure: np.ndarray, latitude: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> depth_of_pressure(np.array([1000.0]), np.array([45.0])).round(1)
-    array([990.2])
+    array([989.5])
     """
     import gsw
 
