@@ -36,7 +36,8 @@ def inside(region: tuple[tuple[float, float], ...], lon: np.ndarray, lat: np.nda
     """
     corners = np.asarray(region)
     (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
-    everywhere = np.mod(lon + 180.0, 360.0) - 180.0
+    with np.errstate(invalid="ignore"):
+        everywhere = np.mod(lon + 180.0, 360.0) - 180.0
     near = (everywhere >= west) & (everywhere <= east) & (lat >= south) & (lat <= north)
     x, lat = everywhere[near], lat[near]
     found = np.zeros(x.shape, dtype=bool)

@@ -120,7 +120,8 @@ class QualityReport:
         axes["rule"].set(xlabel="rows rejected", title=f"by rule: {self._rejected_text()}")
         self._stacked(axes["platform"], "by_platform", "platform")
         self._stacked(axes["year"], "by_year", "year")
-        axes["year"].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="rejected by")
+        if rules:
+            axes["year"].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="rejected by")
         return fig
 
     def _stacked(self, ax: Any, name: str, label: str) -> None:
