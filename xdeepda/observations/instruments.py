@@ -76,7 +76,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         "Goni et al. (2019), Front. Mar. Sci. 6, 452",
     ),
     Instrument(
-        "MBT", 0.2, _NAN, 2.5, 0.01, r"\b(micro )?(mbt|bt)\b|wmo 800|mechanical bathy",
+        "MBT", 0.2, _NAN, 2.5, 0.01, r"\b(micro )?(mbt|bt)\b|mechanical bathy",
         "0.2 K; 1 % of a depth range of 250 m: Gouretski and Reseghetti (2010), "
         "Deep-Sea Res. I 57, 812, rounded",
     ),
@@ -85,7 +85,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     ),
     Instrument(
         "Argo", 0.002, 0.01, 2.4, 0.0,
-        r"float|argo\b|wmo 8[3-7]\d|apex|solo|provor|arvor|navis|ice-tethered|\bitp\b",
+        r"float|argo\b|apex|solo|provor|arvor|navis|ice-tethered|\bitp\b",
         "Wong et al. (2020), Front. Mar. Sci. 7, 700: 0.002 K, 0.01 psu, 2.4 dbar",
     ),
     Instrument(
@@ -120,6 +120,13 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     ),
 )  # fmt: skip
 
+#: Code of the WMO table 1770 as the readers write it, and last codes of the kinds there.
+_WMO = re.compile(r"wmo (\d{1,3})")
+_WMO_1770 = (
+    (599, "XBT"), (799, "XCTD"), (809, "MBT"), (819, "bottle"), (829, "mooring"), (830, "CTD"),
+    (899, "Argo"), (994, ""), (995, "animal"),
+)  # fmt: skip
+
 #: Smallest distance (m) over which a gradient is taken; noise of closer samples is none.
 _NEAR = 2.0
 
@@ -137,6 +144,9 @@ def instrument_of(text: str) -> Instrument | None:
     True
     """
     lower = text.lower().replace("_", " ")
+    if found := _WMO.fullmatch(lower.strip()):
+        name = next((n for last, n in _WMO_1770 if int(found[1]) <= last), "")
+        return next((i for i in INSTRUMENTS if i.name == name), None)
     return next((i for i, pattern in _PATTERNS if pattern.search(lower)), None)
 
 

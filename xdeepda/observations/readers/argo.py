@@ -34,10 +34,11 @@ def _recognises(source: Source) -> bool:
     """Positions of platforms with cycle numbers, or a DATA_TYPE of Argo."""
     if not source.is_netcdf:
         return False
-    names = upper_names(source.dataset())
-    if _POSITIONS | {"CYCLE_NUMBER"} <= set(names) and {"JULD", "TIME"} & set(names):
+    ds = source.dataset()
+    names = upper_names(ds)
+    if set(names) >= _POSITIONS and {"CYCLE_NUMBER", "N_PROF"} & {*names, *map(str, ds.sizes)}:
         return not any(n.endswith("_CORRECTED") for n in names)  # EN4 is a near relative
-    return "PLATFORM_NUMBER" in names and _data_type(source.dataset()).startswith("Argo")
+    return "PLATFORM_NUMBER" in names and _data_type(ds).startswith("Argo")
 
 
 def _data_type(ds: xr.Dataset) -> str:
@@ -47,7 +48,7 @@ def _data_type(ds: xr.Dataset) -> str:
     return " ".join(str(t) for t in np.atleast_1d(texts(ds["DATA_TYPE"].variable)))
 
 
-def _read(source: Source) -> xr.Dataset:
+def read_argo(source: Source, reader: str = "argo") -> xr.Dataset:
     """Table of an Argo file."""
     ds = source.dataset()
     names = upper_names(ds)
@@ -70,7 +71,7 @@ def _read(source: Source) -> xr.Dataset:
         **level,
     )
     levels.qc, levels.reason = _position_flags(frame, names)
-    return make_table(levels, reader="argo")
+    return make_table(levels, reader=reader)
 
 
 def _refuse_others(ds: xr.Dataset, names: dict[str, str]) -> None:
@@ -83,6 +84,9 @@ def _refuse_others(ds: xr.Dataset, names: dict[str, str]) -> None:
                    if n in names]  # fmt: skip
         told = f"only {', '.join(biology)}" if biology else f"type {kind!r}"
         raise NothingMeasured(f"holds no temperature and no salinity, {told}")
+    lost = [n for n in sorted(_POSITIONS) if n not in names]
+    if lost or not {"JULD", "TIME"} & set(names):
+        raise InputError(f"the file holds no {' and no '.join(lost or ['JULD'])}")
     if not {"PRES", "DEPH"} & set(names):
         raise InputError("the file holds neither depth nor pressure (no PRES, no DEPH)")
 
@@ -109,14 +113,16 @@ def _position_flags(frame: Frame, names: dict[str, str]) -> tuple[np.ndarray, np
 def _level_flag(frame: Frame, names: dict[str, str], parameter: str) -> str:
     """Flag variable of the vertical coordinate: that of the adjusted one if it is filled in."""
     name = f"{parameter}_ADJUSTED"
-    if f"{name}_QC" in names and np.isfinite(frame.number(names[name])).all():
+    if {name, f"{name}_QC"} <= set(names) and np.isfinite(frame.number(names[name])).all():
         return f"{name}_QC"
     return f"{parameter}_QC"
 
 
 def _profile(frame: Frame, names: dict[str, str]) -> np.ndarray:
     """Cycle number and direction; ships and other platforms without: number in the file."""
-    cycle = frame.number(names["CYCLE_NUMBER"])
+    cycle = np.full(frame.size, np.nan)
+    if "CYCLE_NUMBER" in names:
+        cycle = frame.number(names["CYCLE_NUMBER"])
     whole = np.where(np.isfinite(cycle), cycle, -1).astype(np.int64)
     codes, inverse = np.unique(whole, return_inverse=True)
     text = np.array([f"{c:03d}" if c >= 0 else "" for c in codes], dtype=object)[inverse]
@@ -124,10 +130,16 @@ def _profile(frame: Frame, names: dict[str, str]) -> np.ndarray:
         down = frame.text(names["DIRECTION"]) == "D"
         text[down] = text[down] + "D"
     if (text == "").any() or _numbers_repeat(frame, names, text):
-        first = frame.index[frame.dims[0]]
+        first = frame.index[_profiles(frame, names)]
         _, rank = np.unique(first, return_inverse=True)
         text = text + np.array([f"#{n}" for n in range(int(rank.max()) + 1)], dtype=object)[rank]
     return np.asarray(text)
+
+
+def _profiles(frame: Frame, names: dict[str, str]) -> str:
+    """Dimension along which profiles lie, whatever the order of dimensions."""
+    along = frame.ds[names["LATITUDE"]].dims
+    return next((str(d) for d in along if str(d) in frame.index), frame.dims[0])
 
 
 def _numbers_repeat(frame: Frame, names: dict[str, str], text: np.ndarray) -> bool:
@@ -166,6 +178,6 @@ READERS = (
             "flags of whole profiles",
         ),
         _recognises,
-        _read,
+        read_argo,
     ),
 )

@@ -161,8 +161,8 @@ class Source:
 
     def close(self) -> None:
         """Close all files; a Dataset that the user gave stays open."""
-        for opened in self._opened:
-            opened.close()
+        for file in self._opened:
+            file.close()
         self._opened = []
         self._memory = None
         if self.path is not None:
@@ -267,7 +267,7 @@ class Source:
             If a compressed file expands beyond the limit.
         """
         if self._dataset is None:
-            self._dataset = self._open()
+            self._dataset = _without_single_letters(self._open())
         return self._dataset
 
     def _open(self) -> xr.Dataset:
@@ -348,6 +348,14 @@ class Source:
                 f"{self.name}: a table of {values} values needs {need / 2**30:.3g} GiB, this "
                 f"machine has {have / 2**30:.3g} GiB: read a part of it, or a damaged file"
             )
+
+
+def _without_single_letters(ds: xr.Dataset) -> xr.Dataset:
+    """Without the dimension of length 1 that xarray adds to letters when it writes them again."""
+    if ds.sizes.get("string1") != 1:
+        return ds
+    wrong = [n for n, v in ds.variables.items() if v.ndim > 1 and v.dims[-1] == "string1"]
+    return ds.assign({n: ds.variables[n].isel(string1=0) for n in wrong})
 
 
 def _decode(raw: bytes) -> str:

@@ -230,6 +230,12 @@ def levels_of(frame: Frame, roles: Roles, dialect: Dialect) -> Levels:
         levels.surface = measured(frame, roles.surface, dialect.scheme)
     _identify(frame, levels, dialect)
     vertical = [n for n in (*roles.depth[:1], *roles.pressure[:1]) if frame.covers(n)]
+    upward = [n for n in roles.depth if frame.covers(n) and points_up(ds, n)]
+    levels.notes += [
+        f"{n!r} is a depth, all its values are positive, and says positive up: taken as down"
+        for n in upward
+        if _contradicts(ds, n, frame.number(n))
+    ]
     levels.qc, levels.reason = _place_flags(frame, [*place.values(), *vertical], dialect.scheme)
     return levels
 
@@ -246,9 +252,18 @@ def _depth(frame: Frame, roles: Roles) -> np.ndarray | None:
         if not frame.covers(name):
             continue
         value = frame.number(name)
-        value = -value if points_up(frame.ds, name) else value
+        if points_up(frame.ds, name) and not _contradicts(frame.ds, name, value):
+            value = -value
         result = value if result is None else np.where(np.isnan(result), value, result)
     return result
+
+
+def _contradicts(ds: xr.Dataset, name: str, value: np.ndarray) -> bool:
+    """Whether what is called a depth, "positive up", lies above the sea throughout."""
+    called = f"{name} {attribute(ds, name, 'long_name')} {attribute(ds, name, 'standard_name')}"
+    with np.errstate(invalid="ignore"):
+        above = bool((value > 0).any()) and not bool((value < 0).any())
+    return above and "depth" in called.lower()
 
 
 def _pressure(frame: Frame, roles: Roles) -> np.ndarray | None:

@@ -136,7 +136,7 @@ class _Entry:
         self.dims = [names[i] for i in ids]
         self.shape = [lengths[i] for i in ids]
         self.recorded = bool(ids) and lengths[ids[0]] == 0
-        if 0 in self.shape[1:] or len(set(ids)) < rank:
+        if 0 in self.shape[1:]:
             raise InputError(_DAMAGED)
         self.attrs = header.attributes()
         kind = header.tag()
@@ -163,8 +163,8 @@ def open_classic(data: Any) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Without indexes.  A scalar of the name of a dimension has no place in it
-        and is left out.
+        Without indexes.  A scalar of the name of a dimension, and what has one
+        dimension twice, has no place in it and is left out.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def open_classic(data: Any) -> xr.Dataset:
     variables = {
         e.name: xr.Variable(e.dims, _view(data, e, records, step), e.attrs)
         for e in entries
-        if e.shape or e.name not in known
+        if (e.shape or e.name not in known) and len(set(e.dims)) == len(e.dims)
     }
     axes = {n: variables.pop(n) for n in names if n in variables}
     # without indexes: they would read and convert every axis

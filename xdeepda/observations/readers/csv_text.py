@@ -48,7 +48,7 @@ _PLACES = ("time", "latitude", "longitude")
 
 
 @dataclass
-class _Head:
+class Head:
     """Line of names."""
 
     line: int = 0
@@ -66,7 +66,7 @@ class _Head:
         return hits[0] if hits else None
 
 
-def _head(lines: list[str]) -> _Head | None:
+def head_of(lines: list[str]) -> Head | None:
     """Names and units of the columns; None if these lines are no such table."""
     for line, text in enumerate(lines, start=1):
         if not text.strip() or text.startswith("#"):
@@ -74,7 +74,7 @@ def _head(lines: list[str]) -> _Head | None:
         separator = max(_SEPARATORS, key=text.count)
         if not text.count(separator):
             return None
-        head = _Head(line, separator)
+        head = Head(line, separator)
         for label in _fields(text, separator):
             found = _LABEL.fullmatch(label[:500])
             head.labels.append(label)
@@ -90,7 +90,7 @@ def _fields(text: str, separator: str) -> list[str]:
     return [part.strip().strip('"').strip() for part in text.split(separator)]
 
 
-def _units_below(head: _Head, below: list[str]) -> None:
+def _units_below(head: Head, below: list[str]) -> None:
     """Units of a second line: there, if it holds those of latitude and longitude."""
     units = _fields(below[0], head.separator) if below else []
     if {"degrees_north", "degrees_east"} <= set(units) and len(units) == len(head.names):
@@ -99,7 +99,7 @@ def _units_below(head: _Head, below: list[str]) -> None:
                       zip(head.units, units, strict=True)]  # fmt: skip
 
 
-def _frame(source: Source, head: _Head) -> pd.DataFrame:
+def frame_of(source: Source, head: Head) -> pd.DataFrame:
     """All rows; a short last one is damage."""
     text = source.text()
     skip = head.line + head.units_below
@@ -129,7 +129,7 @@ def _frame(source: Source, head: _Head) -> pd.DataFrame:
     return frame
 
 
-def _numbers(frame: pd.DataFrame, head: _Head, at: int, source: Source) -> np.ndarray:
+def _numbers(frame: pd.DataFrame, head: Head, at: int, source: Source) -> np.ndarray:
     """Column as numbers, fills of archives as NaN."""
     column = frame[at]
     if column.dtype.kind not in "iuf":
@@ -148,7 +148,7 @@ def _numbers(frame: pd.DataFrame, head: _Head, at: int, source: Source) -> np.nd
     return values
 
 
-def _times(frame: pd.DataFrame, head: _Head, at: int, source: Source) -> np.ndarray:
+def column_times(frame: pd.DataFrame, head: Head, at: int, source: Source) -> np.ndarray:
     """Column as dates in UTC."""
     column = frame[at]
     if column.dtype.kind in "iuf":
@@ -165,7 +165,7 @@ def _times(frame: pd.DataFrame, head: _Head, at: int, source: Source) -> np.ndar
     return found.dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
 
 
-def _texts(frame: pd.DataFrame, head: _Head, name: str, missing: Any) -> Any:
+def _texts(frame: pd.DataFrame, head: Head, name: str, missing: Any) -> Any:
     """Column of texts by its name."""
     if name not in head.names:
         return missing
@@ -173,7 +173,7 @@ def _texts(frame: pd.DataFrame, head: _Head, name: str, missing: Any) -> Any:
     return np.where(column.isna(), "", column.astype(str)).astype(object)
 
 
-def _vertical(frame: pd.DataFrame, head: _Head, role: str, target: str, source: Source) -> Any:
+def _vertical(frame: pd.DataFrame, head: Head, role: str, target: str, source: Source) -> Any:
     """Depth in metres or pressure in decibars; a depth without unit is in metres."""
     at = head.role(role)
     if at is None:
@@ -184,7 +184,7 @@ def _vertical(frame: pd.DataFrame, head: _Head, role: str, target: str, source: 
     return np.asarray(unit_tools.convert(_numbers(frame, head, at, source), unit, target))
 
 
-def _qualities(frame: pd.DataFrame, head: _Head, source: Source) -> tuple[Any, Any]:
+def _qualities(frame: pd.DataFrame, head: Head, source: Source) -> tuple[Any, Any]:
     """Flags in the scheme of this package's tables, and their reasons."""
     if "qc" not in head.names:
         return None, None
@@ -196,7 +196,7 @@ def _qualities(frame: pd.DataFrame, head: _Head, source: Source) -> tuple[Any, A
 
 def read(source: Source) -> xr.Dataset:
     """Table of a text."""
-    head = _head(source.head_lines())
+    head = head_of(source.head_lines())
     if head is None:
         raise InputError(f"{source.name}: there is no line of column names (reader {NAME!r})")
     try:
@@ -208,7 +208,7 @@ def read(source: Source) -> xr.Dataset:
         raise InputError(
             f"{source.name}: no column {lost}; the columns are {head.labels} (reader {NAME!r})"
         )
-    frame = _frame(source, head)
+    frame = frame_of(source, head)
     if not len(frame):
         raise NothingMeasured(f"{source.name}: the table has no rows (reader {NAME!r})")
     if "value" in head.names:
@@ -216,14 +216,14 @@ def read(source: Source) -> xr.Dataset:
     return _wide(frame, head, source)
 
 
-def _common(frame: pd.DataFrame, head: _Head, source: Source) -> dict[str, Any]:
+def _common(frame: pd.DataFrame, head: Head, source: Source) -> dict[str, Any]:
     """Arguments of the levels that both forms share."""
     time, latitude, longitude = (head.role(role) for role in _PLACES)
     assert time is not None
     assert latitude is not None
     assert longitude is not None
     return {
-        "time": _times(frame, head, time, source),
+        "time": column_times(frame, head, time, source),
         "latitude": _numbers(frame, head, latitude, source),
         "longitude": _numbers(frame, head, longitude, source),
         "platform": _texts(frame, head, "platform", ""),
@@ -232,9 +232,7 @@ def _common(frame: pd.DataFrame, head: _Head, source: Source) -> dict[str, Any]:
     }
 
 
-def _quantity(
-    frame: pd.DataFrame, head: _Head, name: str | None, source: Source
-) -> Measured | None:
+def _quantity(frame: pd.DataFrame, head: Head, name: str | None, source: Source) -> Measured | None:
     """Temperature or salinity of a column with its unit and error."""
     if name is None:
         return None
@@ -251,7 +249,7 @@ def _quantity(
     return Measured(_numbers(frame, head, at, source), head.units[at], error, qc, reason)
 
 
-def _wide(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
+def _wide(frame: pd.DataFrame, head: Head, source: Source) -> xr.Dataset:
     """One column for each quantity."""
     taken = {name for names in ROLE_NAMES.values() for name in names} | set(TEXT)
     probe = xr.Dataset({name: 0.0 for name in head.names if name and name not in taken})
@@ -288,13 +286,13 @@ def _wide(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
     )
 
 
-def _as_table(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
+def _as_table(frame: pd.DataFrame, head: Head, source: Source) -> xr.Dataset:
     """What :func:`as_table` makes of the rows."""
     labelled = frame.set_axis(head.names, axis="columns")
     at = head.names.index("value")
     time = head.role("time")
     assert time is not None
-    labelled[head.names[time]] = _times(frame, head, time, source)
+    labelled[head.names[time]] = column_times(frame, head, time, source)
     if "qc" in head.names:
         qc, reason = _qualities(frame, head, source)
         labelled["qc"], labelled["reason"] = qc, "" if reason is None else reason
@@ -303,7 +301,7 @@ def _as_table(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
     return as_table(labelled)
 
 
-def _long(frame: pd.DataFrame, head: _Head, source: Source) -> xr.Dataset:
+def _long(frame: pd.DataFrame, head: Head, source: Source) -> xr.Dataset:
     """One number to a row, with the name of its variable and its unit."""
     return _converted(_as_table(frame, head, source), source.name)
 
@@ -383,7 +381,7 @@ def _part(
 
 def recognises(source: Source) -> bool:
     """Whether a line of names holds those of a place and of something measured."""
-    head = _head(source.head_lines()) if source.is_text else None
+    head = head_of(source.head_lines()) if source.is_text else None
     if head is None or not all(ROLE_NAMES[role] & set(head.names) for role in _PLACES[1:]):
         return False
     return "value" in head.names or any(kind_of(name) for name in head.names)
@@ -402,7 +400,7 @@ def _is_prose(source: Source) -> bool:
 def _refuse(source: Source) -> xr.Dataset:
     """Say what this text is not."""
     beginning = " ".join(source.text()[:200_000].split())
-    if "fdbk" in beginning.lower() or "feedback file" in beginning.lower():
+    if "fdbk" in beginning[:2000].lower() or "feedback file" in beginning[:2000].lower():
         what = (
             "a description of NEMO feedback files; the observations are in the files that it "
             "names (netCDF, *fdbk*.nc)"

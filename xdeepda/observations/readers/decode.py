@@ -82,6 +82,8 @@ def numbers(variable: Any, *, fills: bool = True) -> np.ndarray:
     """
     raw = read(variable)
     attrs = variable.attrs
+    if raw.dtype.kind == "m":
+        raw = np.where(np.isnat(raw), np.nan, raw.astype("timedelta64[ns]").astype(np.float64))
     if raw.dtype.kind not in "iufb":
         try:
             raw = raw.astype(np.float64)
@@ -130,9 +132,16 @@ def _declared(raw: np.ndarray, attrs: Any) -> np.ndarray:
 
 def is_fill(values: np.ndarray) -> np.ndarray:
     """Where undeclared fills are: :data:`FILLS` (to float32 precision) and beyond :data:`HUGE`."""
-    nothing = np.abs(values) > HUGE
-    for fill in FILLS:
-        nothing |= np.abs(values - fill) <= 1e-6 * abs(fill)
+    with np.errstate(invalid="ignore"):
+        size = np.abs(values)
+        # few numbers can be one; the rest is not compared with each of them
+        may_be = (values < -9.9) | (values > 9998.0) | ((size < 1e-27) & (size > 0))
+        nothing = np.array(size > HUGE)
+        some = values[may_be]
+        found = np.zeros(some.shape, dtype=bool)
+        for fill in FILLS:
+            found |= np.abs(some - fill) <= 1e-6 * abs(fill)
+    nothing[may_be] |= found
     return nothing
 
 
@@ -247,9 +256,30 @@ def _code(text: str) -> int:
 
 def has_time_units(variable: Any) -> bool:
     """Whether a variable counts time ("days since ...") or holds dates."""
-    if np.issubdtype(variable.dtype, np.datetime64):
+    if np.issubdtype(variable.dtype, np.datetime64) or _is_cftime(variable):
         return True
     return _SINCE.match(str(variable.attrs.get("units", ""))) is not None
+
+
+def _is_cftime(variable: Any) -> bool:
+    """Whether a variable holds dates of cftime; the first that is there tells."""
+    if variable.dtype != object or not variable.size:
+        return False
+    flat = np.asarray(variable.values).reshape(-1)
+    return hasattr(next((t for t in flat if t is not None and t == t), None), "calendar")
+
+
+def _of_cftime(raw: np.ndarray) -> np.ndarray:
+    """Dates of cftime; those of the Julian calendar are brought to the Gregorian one."""
+    found = {t.calendar for t in raw.reshape(-1) if hasattr(t, "calendar")}
+    if found != {"julian"}:
+        return raw
+    zero = cftime.datetime(1970, 1, 1, calendar="standard").toordinal(fractional=True)
+    days = [
+        t.toordinal(fractional=True) - zero if hasattr(t, "calendar") else np.nan
+        for t in raw.reshape(-1)
+    ]
+    return _from_epoch(np.array(days).reshape(raw.shape), 86400.0, 0.0)
 
 
 def times(variable: Any) -> np.ndarray:
@@ -273,9 +303,8 @@ def times(variable: Any) -> np.ndarray:
     """
     if np.issubdtype(variable.dtype, np.datetime64):
         return np.asarray(variable.values).astype("datetime64[ns]")
-    raw = np.asarray(variable.values) if variable.dtype == object else None
-    if raw is not None and raw.size and hasattr(raw.reshape(-1)[0], "calendar"):
-        return raw
+    if _is_cftime(variable):
+        return _of_cftime(np.asarray(variable.values))
     units = str(variable.attrs.get("units", ""))
     calendar = str(variable.attrs.get("calendar", "")).lower()
     # a day number may well be 9999; what is out of range becomes NaT anyway

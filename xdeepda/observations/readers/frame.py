@@ -101,10 +101,7 @@ class Frame:
             If sizes are negative or sum to more than there is.
         """
         variable = self._all[counts]
-        sizes = np.asarray(_integers(read(variable), counts))
-        if "_FillValue" in variable.attrs:
-            fill = int(np.asarray(variable.attrs["_FillValue"]).reshape(-1)[0])
-            sizes = np.where(sizes == fill, 0, sizes)
+        sizes = whole_numbers(variable, counts, missing=0)
         have = self.ds.sizes[dim]
         if sizes.ndim != 1 or (sizes < 0).any() or sizes.sum() > have:
             raise InputError(
@@ -130,9 +127,9 @@ class Frame:
         InputError
             If an index lies outside.
         """
-        index = self.gather(name, _integers(read(self._all[name]), name), missing=-1)
+        index = self.gather(name, whole_numbers(self._all[name], name, missing=-1), missing=-1)
         have = self.ds.sizes[instance]
-        if index.size and (index.min() < 0 or index.max() >= have):
+        if index.size and (index.min() < -1 or index.max() >= have):
             hint = "; it seems to count from 1" if (index.min(), index.max()) == (1, have) else ""
             raise InputError(
                 f"index {name!r} does not fit: values {int(index.min())} to {int(index.max())}, "
@@ -246,11 +243,27 @@ class Frame:
         return qc, reason
 
 
-def _integers(values: np.ndarray, name: str) -> np.ndarray:
-    """Counts and indices as int64."""
-    if values.dtype.kind == "f":
-        if not np.all(np.isfinite(values)) or (values != np.floor(values)).any():
-            raise InputError(f"{name!r} should hold whole numbers")
-    elif values.dtype.kind not in "iu":
-        raise InputError(f"{name!r} should hold whole numbers, it holds {values.dtype}")
+def whole_numbers(variable: xr.Variable, name: str, *, missing: int) -> np.ndarray:
+    """Counts and indices as int64, those that are fills as `missing`.
+
+    Raises
+    ------
+    InputError
+        If there are other numbers than whole ones.
+    """
+    values = numbers(variable, fills=False)
+    nothing = np.isnan(values)
+    if nothing.any() and not _may_miss(variable):
+        raise InputError(f"{name!r} should hold whole numbers")
+    values = np.where(nothing, missing, values)
+    if (values != np.floor(values)).any() or (np.abs(values) > 2**53).any():
+        raise InputError(f"{name!r} should hold whole numbers")
     return values.astype(np.int64)
+
+
+def _may_miss(variable: xr.Variable) -> bool:
+    """Whether a variable has fills, also one whose fills were decoded."""
+    return (
+        variable.dtype.kind == "f"
+        or bool({"_FillValue", "missing_value"} & {*variable.attrs, *variable.encoding})
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xdeepda.errors import InputError
 from xdeepda.observations.flags import worse
 from xdeepda.observations.readers.base import (
     Levels,
@@ -31,6 +32,10 @@ _INSTRUMENTS = {
 }  # fmt: skip
 
 
+#: Surface codes of probe type, fall-rate equation and recorder.
+_PROBE_CODES = ("PEQ$", "PFR$", "PTYP", "RCT$", "OFFS", "SCAL")
+
+
 def _recognises(source: Source) -> bool:
     """The conventions of GTSPP."""
     if not source.is_netcdf:
@@ -45,7 +50,9 @@ def _read(source: Source) -> xr.Dataset:
     fields = [n for n in ("temperature", "salinity") if n in ds.variables]
     if not fields:
         raise NothingMeasured(f"holds no temperature and no salinity, only {list(ds.data_vars)}")
-    depth = next(n for n in ("depth", "z", "pressure") if n in ds.variables)
+    depth = next((n for n in ("depth", "z", "pressure") if n in ds.variables), None)
+    if depth is None:
+        raise InputError("the file holds neither depth nor pressure (no depth, z or pressure)")
     frame = Frame(source, fields)
     number = frame.number(depth)
     levels = Levels(
@@ -68,6 +75,7 @@ def _read(source: Source) -> xr.Dataset:
                     measured.qc, measured.reason = frame.flags(flags, "gtspp")
             setattr(levels, name, measured)
     levels.qc, levels.reason = _place_flags(frame)
+    levels.notes += _fall_rate(ds)
     return make_table(levels, reader="gtspp")
 
 
@@ -92,6 +100,21 @@ def _instrument(ds: xr.Dataset) -> str:
     return _INSTRUMENTS.get(code, code)
 
 
+def _fall_rate(ds: xr.Dataset) -> list[str]:
+    """What the file says of probe and fall rate; depths stay as they are."""
+    told = []
+    if {"surfacecodes_pcode", "surfacecodes_cparm"} <= set(map(str, ds.variables)):
+        codes, words = (
+            np.atleast_1d(texts(ds[f"surfacecodes_{n}"].variable)) for n in ("pcode", "cparm")
+        )
+        pairs = zip(codes.flat, words.flat, strict=False)
+        told = [f"{code} {word}" for code, word in pairs if code in _PROBE_CODES]
+    for name in ("gtspp_temperature_instrument_code", "gtspp_prof_type"):
+        if name in ds.variables and (word := _word(ds, name)):
+            told.append(f"{name} {word}")
+    return [f"probe and fall rate (depths are those of the file): {', '.join(told)}"] * bool(told)
+
+
 def _place_flags(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Flags of position, date and depth."""
     qc = np.zeros(frame.size, dtype=np.int8)
@@ -99,6 +122,7 @@ def _place_flags(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     for name, what in (
         ("q_pos", "position"), ("q_date_time", "time"), ("DEPH_qparm", "depth"),
         ("position_quality_flag", "position"), ("time_quality_flag", "time"),
+        ("z_variable_quality_flag", "depth"),
     ):  # fmt: skip
         if name in frame.ds.variables:
             other, told = frame.flags(name, "gtspp", what)
@@ -112,7 +136,7 @@ READERS = (
         "GTSPP netCDF of one profile",
         (
             "surface codes and history",
-            "the fall-rate code of XBTs (depths are those of the file)",
+            "the fall-rate code of XBTs (told in the notes; depths are those of the file)",
             "the flag of the whole record",
         ),
         _recognises,

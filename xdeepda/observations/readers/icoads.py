@@ -232,9 +232,10 @@ READERS = (
     ),
     Reader(
         IMMT,
-        "ships' reports in IMMT",
+        "ships' reports in IMMT (unverified)",
         ("everything but the sea surface temperature",),
         _is_immt,
         lambda source: _read(source, IMMT, _immt, MQCS),
+        verified=False,  # the reports at hand hold no sea surface temperature
     ),
 )

@@ -57,6 +57,18 @@ def digit_dates(days: np.ndarray, clock: np.ndarray) -> np.ndarray:
     return np.asarray(result)
 
 
+def _clock(frame: Frame, name: str) -> np.ndarray:
+    """HHMMSS of each level; noon where the file does not say it."""
+    if name in frame.ds.variables:
+        return frame.number(name)
+    return np.full(frame.size, 120000.0)
+
+
+def _clock_notes(ds: xr.Dataset, name: str) -> list[str]:
+    """What is told where noon was taken."""
+    return [] if name in ds.variables else [f"no time of day ({name}): taken as noon"]
+
+
 # ---- profiles
 
 
@@ -79,7 +91,7 @@ def _read_profiles(source: Source) -> xr.Dataset:
         raise InputError("the file holds no depths (prof_depth or depth)")
     frame = Frame(source, fields)
     levels = Levels(
-        time=digit_dates(frame.number("prof_YYYYMMDD"), frame.number("prof_HHMMSS")),
+        time=digit_dates(frame.number("prof_YYYYMMDD"), _clock(frame, "prof_HHMMSS")),
         latitude=frame.position("prof_lat"),
         longitude=frame.position("prof_lon"),
         depth=frame.number(depth),
@@ -87,6 +99,7 @@ def _read_profiles(source: Source) -> xr.Dataset:
         profile=frame.index[str(ds["prof_lon"].dims[0])].astype(str).astype(object),
         platform=frame.text("prof_descr") if "prof_descr" in ds.variables else "",
         source=source.name,
+        notes=_clock_notes(ds, "prof_HHMMSS"),
     )
     levels.profile = levels.platform + "#" + levels.profile
     for name, role, units in (("prof_T", "temperature", "degC"), ("prof_S", "salinity", "psu")):
@@ -140,7 +153,7 @@ def _read_points(source: Source) -> xr.Dataset:
     error = frame.number("obs_uncert") if "obs_uncert" in ds.variables else np.nan
     value = frame.number("obs_val")
     levels = Levels(
-        time=digit_dates(frame.number("obs_YYYYMMDD"), frame.number("obs_HHMMSS")),
+        time=digit_dates(frame.number("obs_YYYYMMDD"), _clock(frame, "obs_HHMMSS")),
         latitude=frame.position("sample_lat"),
         longitude=frame.position("sample_lon"),
         depth=frame.number("sample_depth"),
@@ -155,6 +168,7 @@ def _read_points(source: Source) -> xr.Dataset:
     rest = int((~np.isin(kind, list(_TYPES))).sum())
     if rest:
         levels.notes.append(f"{rest} samples of other types left out")
+    levels.notes += _clock_notes(ds, "obs_HHMMSS")
     levels.notes.append("no units in the file: degrees Celsius and psu, as the package expects")
     return make_table(levels, reader="obsfit")
 

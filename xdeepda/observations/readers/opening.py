@@ -24,6 +24,7 @@ from xdeepda.observations.readers.base import NothingMeasured, Reader, Source
 from xdeepda.observations.readers.packing import members
 from xdeepda.observations.readers.recognition import named, recognise
 from xdeepda.progress import progress_bar
+from xdeepda.units import dequantify
 
 logger = logging.getLogger("xdeepda")
 
@@ -45,7 +46,7 @@ def open_observations(
 
     Parameters
     ----------
-    paths : str, path-like, Dataset, DataFrame, or a list of these
+    paths : str, path-like, Dataset, DataArray, DataFrame, or a list of these
         Texts may be patterns (``"*.nc"``, ``"**/*.nc"``).  Files are recognised by
         their structure, not by their names; they may be compressed with gzip, bzip2
         or xz, or lie in a zip archive, of which every file is read.
@@ -285,7 +286,11 @@ def _read(reader: Reader, source: Source) -> xr.Dataset:
         if str(error).startswith(source.name):
             raise
         raise type(error)(f"{source.name}: {error}") from error
-    except (KeyError, IndexError, ValueError, TypeError, OverflowError, StopIteration,
+    except KeyError as error:
+        raise InputError(
+            f"{source.name}: read as {reader.name} ({reader.describes}); it holds no {error}"
+        ) from error
+    except (IndexError, ValueError, TypeError, OverflowError, StopIteration,
             AttributeError, ZeroDivisionError, AssertionError, RuntimeError) as error:  # fmt: skip
         # recognised, but not what it seemed: a damaged file is no bug of the user
         raise InputError(
@@ -304,7 +309,11 @@ def _items(paths: Any) -> Iterator[_Item]:
         raise InputError("open_observations: no paths were given (an empty list)")
     seen: set[str] = set()
     for entry in entries:
-        if isinstance(entry, xr.Dataset) or _is_frame(entry):
+        if isinstance(entry, xr.DataArray):
+            entry = entry.to_dataset(name=entry.name or "value")
+        if isinstance(entry, xr.Dataset):
+            yield _Item(dequantify(entry))
+        elif _is_frame(entry):
             yield _Item(entry)
         elif isinstance(entry, (str, Path)):
             for path in _files(entry):

@@ -1,8 +1,8 @@
 """Sea surface temperature on grids and swaths: GHRSST L2P to L4, OISST, ERSST, HadISST.
 
 One row for each cell with a value, at depth 0.  Curvilinear latitudes and
-longitudes, times of single pixels, quality levels, error estimates and ice or
-land masks of GHRSST are read.  Anomalies and fields without units are refused.
+longitudes, times of single pixels, quality levels and error estimates of GHRSST are
+read.  Anomalies and fields without units are refused.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _QUALITY = Scheme(
 _ERRORS = (
     "sses_standard_deviation",
     "analysis_error",
+    "analysed_sst_uncertainty",
+    "sst_uncertainty",
     "analysis_uncertainty",
     "uncertainty",
     "err",
@@ -132,6 +134,8 @@ def _times(frame: Frame, name: str) -> np.ndarray:
     offset = next((n for n in ("sst_dtime", "dtime") if n in ds.variables), None)
     if offset is not None and ds[offset].dims == ds[name].dims and result.dtype.kind == "M":
         seconds = frame.number(offset)
+        if ds[offset].dtype.kind == "m":  # decoded: nanoseconds as numbers
+            seconds = seconds / 1e9
         late = np.rint(np.nan_to_num(seconds) * 1000.0).astype("timedelta64[ms]")
         result = result + late
     return result
@@ -151,7 +155,7 @@ READERS = (
         "sea surface temperature on a grid or swath (GHRSST, OISST, ERSST, HadISST)",
         (
             "bias estimates (sses_bias is not subtracted)",
-            "ice, wind and rain beside the temperature",
+            "ice, wind and rain beside the temperature, masks of lakes and ice",
             "bits of l2p_flags",
             "correlation of errors between neighbouring cells",
         ),

@@ -23,8 +23,7 @@ from xdeepda.observations.readers.base import (
     Source,
     make_table,
 )
-from xdeepda.observations.readers.decode import read
-from xdeepda.observations.readers.frame import Frame
+from xdeepda.observations.readers.frame import Frame, whole_numbers
 
 _FIELDS = {"Temperature": "temperature", "Salinity": "salinity"}
 
@@ -128,8 +127,8 @@ def _rows(frame: Frame, name: str) -> np.ndarray:
 
 def _sizes(ds: xr.Dataset, name: str) -> np.ndarray:
     """Row sizes, 0 where there is a fill."""
-    sizes = np.asarray(read(ds[name].variable)).astype(np.int64)
-    if (sizes < -1).any() and "_FillValue" not in ds[name].attrs:
+    sizes = whole_numbers(ds[name].variable, name, missing=0)
+    if (sizes < -1).any():
         raise InputError(f"row sizes {name!r} are negative")
     return np.maximum(sizes, 0)
 
