@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 from xdeepda.errors import InputError, Problems
@@ -109,7 +110,53 @@ def torch_threads() -> Iterator[None]:
 
 
 def available_memory() -> int | None:
-    """Bytes of memory that are free to use, None where the system does not tell."""
+    """Bytes of memory that are free to use, None where the system does not tell.
+
+    The least of what the machine has and what the limits of the process (control groups
+    of containers and batch systems) leave.
+    """
+    told = [free for free in (_machine_memory(), _group_memory()) if free is not None]
+    return min(told) if told else None
+
+
+#: Files of control groups, version 2 and 1: limit, use, and what is forgotten when need be.
+_GROUP_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+
+
+def _group_memory(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> int | None:
+    """Bytes that the control groups of this process leave, None without a limit."""
+    left: list[int] = []
+    try:
+        lines = Path(own).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        kind = "memory" if "memory" in controllers.split(",") else controllers
+        if kind not in _GROUP_FILES:
+            continue
+        parts = [part for part in path.split("/") if part]
+        folders = (Path(root, kind, *parts[:n]) for n in range(len(parts) + 1))
+        left += [x for x in (_left(folder, *_GROUP_FILES[kind]) for folder in folders) if x]
+    return min(left) if left else None
+
+
+def _left(folder: Path, limit: str, use: str, cache: str) -> int | None:
+    """Bytes that one control group leaves, at least 1; None without a limit."""
+    try:
+        most, used = (int((folder / name).read_text(encoding="ascii")) for name in (limit, use))
+        stat = dict(x.split() for x in (folder / "memory.stat").read_text("ascii").splitlines())
+        return max(most - used + int(stat.get(cache, 0)), 1)
+    except (OSError, ValueError):
+        # "max" is no limit; the root of the machine has no such files
+        return None
+
+
+def _machine_memory() -> int | None:
+    """Bytes that are free on the machine, None where the system does not tell."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             for line in lines:
