@@ -25,6 +25,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "partial": True,
         "kernel": 5,
     },
+    "hybrid": {
+        "patterns": 120,
+        "truncation": 4.0,
+        "ensemble": 108,
+        "localisation": 4500.0,
+        "most": 80,
+        "stride": 2,
+        "width": 40,
+        "deep_width": 80,
+        "dilations": (1, 2, 4, 8),
+        "distances": (0.4, 1.0),
+        "partial": True,
+        "kernel": 5,
+    },
     "deepda2024": {"quirks": ()},
     "climatology": {},
     "persistence": {},
@@ -173,6 +187,65 @@ def increment(**settings: Any) -> ArchitectureSpec:
     48
     """
     return ArchitectureSpec("increment", settings)
+
+
+def hybrid(**settings: Any) -> ArchitectureSpec:
+    """Architecture that stands on classical analyses: a reduced Kalman filter and EnOI.
+
+    The network weighs them against each other, corrects what both lack, and gives the error
+    variance.  While it is trained, each half of the control run is analysed by schemes that
+    were fitted to the other half.
+
+    Parameters
+    ----------
+    patterns : int
+        EOFs of the filter (120; fewer where the run is short).
+    truncation : float
+        Factor on the variance that the EOFs leave out, as an error of the observations (4).
+    ensemble : int
+        Anomalies of the control run in the EnOI (108; fewer where the run is short).
+    localisation : float
+        Distance in km beyond which no observation acts in the EnOI (4500).
+    most : int
+        Observations that a water column uses in the EnOI (80).
+    stride : int
+        The EnOI solves every so many columns (2) and interpolates its weights between.
+    width, deep_width, dilations, distances, partial, kernel
+        Of the network, see :func:`increment` (40, 80, (1, 2, 4, 8), (0.4, 1.0), True, 5).
+
+    Returns
+    -------
+    ArchitectureSpec
+
+    References
+    ----------
+    Cane et al. (1996), doi:10.1029/96JC01684: filter in the space of EOFs.
+    Evensen (2003), doi:10.1007/s10236-003-0036-9: ensemble optimal interpolation.
+
+    Examples
+    --------
+    >>> hybrid(patterns=60).settings["patterns"]
+    60
+    """
+    return ArchitectureSpec("hybrid", settings)
+
+
+def fitting(spec: ArchitectureSpec, cycles: int) -> ArchitectureSpec:
+    """Specification with no more patterns and anomalies than a run of so many cycles tells apart.
+
+    Parameters
+    ----------
+    spec : ArchitectureSpec
+    cycles : int
+        Of the shortest part of the run that something is fitted to.
+    """
+    most = {"patterns": cycles // 3, "ensemble": cycles}
+    changed = {
+        k: max(2, limit)
+        for k, limit in most.items()
+        if isinstance(spec.settings.get(k), int) and spec.settings[k] > limit
+    }
+    return ArchitectureSpec(spec.name, {**spec.settings, **changed}) if changed else spec
 
 
 def deepda2024(quirks: Iterable[str] | str = ()) -> ArchitectureSpec:

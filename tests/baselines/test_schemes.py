@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 import xdeepda
-from xdeepda.baselines import fitting, schemes
+from xdeepda.baselines import schemes
 from xdeepda.errors import InputError, MemoryForeseenError
+from xdeepda.training import fitting
 
 NAMES = ("oi", "enoi", "kalman", "combined")
 SMALL = {

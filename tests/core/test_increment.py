@@ -6,7 +6,8 @@ import pytest
 import torch
 from core.geometries import geometry, observed
 
-from xdeepda.core.increment import CAP, IncrementArchitecture
+from xdeepda.core.increment import IncrementArchitecture
+from xdeepda.core.innovations import CAP
 from xdeepda.core.state import Geometry, Observed, State, climatological
 
 SMALL = {"width": 6, "deep_width": 6, "dilations": (1, 2)}

@@ -53,7 +53,7 @@ def test_geometry_is_no_part_of_the_weights():
         settings = SMALL if name == "increment" else {}
         module = build(name, settings, geometry())
         # what is fitted to a control run is kept like a weight
-        kept = ("generator.", "covariance.", "filter.", "rest_memory")
+        kept = ("classical.", "generator.", "covariance.", "filter.", "rest_memory")
         assert set(module.state_dict()) == {n for n, _ in module.named_parameters()} | {
             n for n in module.state_dict() if n.startswith(kept)
         }

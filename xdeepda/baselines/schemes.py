@@ -7,19 +7,12 @@ from typing import Any
 import numpy as np
 
 from xdeepda.architectures import SETTINGS, ArchitectureSpec
-from xdeepda.baselines.fitting import (
-    Anomalies,
-    Snapshots,
-    fit_patterns,
-    fit_rest,
-    roots_of,
-    snapshot_number,
-)
 from xdeepda.errors import InputError, MemoryForeseenError, Problems
 from xdeepda.model import Model
 from xdeepda.options import available_memory, torch_threads
 from xdeepda.provenance import package_version
 from xdeepda.source import RunSource
+from xdeepda.training.fitting import Anomalies, fit_arrays, snapshot_number
 from xdeepda.training.preparation import Prepared, describe, open_run
 
 #: Most anomalies and patterns that are taken by default.
@@ -336,27 +329,7 @@ def foresee(spec: ArchitectureSpec, source: RunSource, split: int, observed: int
 
 def arrays_of(prepared: Prepared, spec: ArchitectureSpec) -> dict[str, np.ndarray]:
     """Fit the arrays of a baseline."""
-    run, settings = Anomalies(prepared), spec.settings
-    arrays: dict[str, np.ndarray] = {}
-    if "patterns" in settings:
-        snapshots = Snapshots(run, settings["patterns"])
-        rest = fit_rest(run, snapshots, settings.get("ensemble", 2))
-        arrays |= fit_patterns(run, snapshots).arrays()
-        arrays["filter.rest"] = rest.variance.astype(np.float32)
-        if "ensemble" in settings:
-            arrays["rest_memory"] = rest.memory.astype(np.float32)
-    if "ensemble" in settings:
-        states = rest.states if "patterns" in settings else run.pick(settings["ensemble"])
-        grid = prepared.source.grid
-        ny, nx = prepared.wet.shape[2:]
-        latitude = np.zeros(ny) if grid.lat is None else np.deg2rad(grid.lat)
-        longitude = np.zeros(nx) if grid.lon is None else np.deg2rad(grid.lon)
-        arrays |= {
-            "covariance.roots": roots_of(states),
-            "covariance.latitude": latitude.astype(np.float32),
-            "covariance.longitude": longitude.astype(np.float32),
-        }
-    return arrays
+    return fit_arrays(Anomalies(prepared), spec.settings, of_rest=spec.name == "combined")
 
 
 def assemble(

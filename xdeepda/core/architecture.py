@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,10 @@ class Architecture(nn.Module):
     trainable = True
     #: Whether the carried variance is an estimate of the error (else calibrated as a constant).
     predicts_variance = True
+    #: Parts of the control run that are trained on with what was fitted to the others.
+    folds = 1
+    #: Name of the module that is fitted to the control run before the training, if there is one.
+    fitted: str | None = None
     #: Largest analysis anomaly in climatological standard deviations, where there is a guard.
     cap: float | None = None
 
@@ -52,6 +58,13 @@ class Architecture(nn.Module):
         memory = self.memory()
         variance = memory**2 * state.variance + (1 - memory**2) * self.clim_variance
         return State(memory * state.mean, variance)
+
+    def use_folds(self, fold: Tensor | None) -> None:
+        """Say which part of the control run each row of the batch is of; None for other years."""
+
+    def cross_fit(self, arrays: Sequence[dict[str, Tensor]]) -> None:
+        """Take over, for each fold, what was fitted to the others."""
+        raise NotImplementedError(f"{type(self).__name__} has nothing that is fitted")
 
     def memory(self) -> Tensor:
         """Factor of persistence from one cycle to the next, shape (C, Y, X)."""

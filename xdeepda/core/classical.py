@@ -161,8 +161,37 @@ def dense_step(
     return torch.cat(increment, dim=1) * deviation, torch.cat(reduction).clamp(0.0, 1.0)
 
 
+class Mesh(NamedTuple):
+    """Columns that are solved, and how all columns follow from them.
+
+    Attributes
+    ----------
+    solved : Tensor of int64, shape (m,)
+        Columns.
+    index : Tensor of int64, shape (columns, 4)
+        Positions in `solved`.
+    weight : Tensor, shape (columns, 4)
+        Of sum 1.
+    """
+
+    solved: Tensor
+    index: Tensor
+    weight: Tensor
+
+    def spread(self, x: Tensor) -> Tensor:
+        """From solved columns (..., m, K) to all of them (..., columns, K)."""
+        out = x.new_zeros(())
+        for corner in range(self.index.shape[1]):
+            out = out + x[..., self.index[:, corner], :] * self.weight[:, corner, None]
+        return out
+
+
 def local_step(
-    correlation: Correlation, deviation: Tensor, observations: Observations, most: int
+    correlation: Correlation,
+    deviation: Tensor,
+    observations: Observations,
+    most: int,
+    mesh: Mesh | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Best linear analysis of each water column with the observations in reach.
 
@@ -174,19 +203,52 @@ def local_step(
     observations : Observations
     most : int
         Observations that a column may use: the nearest.
+    mesh : Mesh, optional
+        Solve some of the columns; the others take interpolated weights of the members
+        (Yang et al. 2009, doi:10.1002/qj.353).  By default all are solved.
 
     Returns
     -------
     increment : Tensor, shape (M, n)
     reduction : Tensor, shape (n,)
-        As of :func:`dense_step`, to which it is equal where all are in reach of all.
+        As of :func:`dense_step`, to which it is equal where all are in reach of all and
+        every column is solved.
+    """
+    table = correlation.table
+    solved = torch.arange(len(table), device=table.device) if mesh is None else mesh.solved
+    share = deviation.new_zeros(
+        len(observations.innovation), len(solved), correlation.roots.shape[1]
+    )
+    taken = deviation.new_zeros(len(solved), table.shape[1])
+    for rows, found in _solutions(correlation, deviation, observations, most, solved):
+        share[:, rows], taken[rows] = found
+    if mesh is not None:
+        share, taken = mesh.spread(share), mesh.spread(taken)
+    sea = table >= 0
+    increment = deviation.new_zeros(len(share), len(deviation))
+    reduction = torch.zeros_like(deviation)
+    step = max(1, _CHUNK // (table.shape[1] * share.shape[2]))
+    for columns in torch.arange(len(table), device=table.device).split(step):
+        cells, there = table[columns], sea[columns]
+        roots = correlation.roots[cells.clamp_min(0)]  # (columns, C, N)
+        made = (roots @ share[:, columns].permute(1, 2, 0)).permute(2, 0, 1)
+        increment[:, cells[there]] = made[:, there]
+        reduction[cells[there]] = taken[columns][there]
+    return increment * deviation, reduction.clamp(0.0, 1.0)
+
+
+def _solutions(
+    correlation: Correlation, deviation: Tensor, observations: Observations, most: int,
+    solved: Tensor,
+) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:  # fmt: skip
+    """Some columns at a time: positions in `solved`, weights of the members, reductions.
+
+    Yields positions (m,), weights (M, m, N) and reductions (m, C).
     """
     innovation, noise = _normalised(deviation, observations)
-    cell, table = observations.cell, correlation.table
-    increment = deviation.new_zeros(innovation.shape[0], deviation.numel())
-    reduction = torch.zeros_like(deviation)
+    cell, table = observations.cell, afloat(correlation.table)
     pairs = correlation.between(cell, cell) if cell.numel() ** 2 <= TABLE else None
-    for columns, near, weight in _neighbours(correlation, cell, most):
+    for rows, near, weight in _neighbours(correlation, cell, most, solved):
         valid = weight > 0
         if pairs is None:
             matrix = correlation.between(cell[near], cell[near])
@@ -194,19 +256,22 @@ def local_step(
             matrix = pairs.take(near[:, :, None] * cell.numel() + near[:, None, :])
         matrix = matrix * (valid[:, :, None] & valid[:, None, :])
         matrix.diagonal(dim1=1, dim2=2).add_(torch.where(valid, noise[near], 1.0))
-        cells = table[columns]  # (m, C)
-        cross = correlation.roots[cell[near]] @ correlation.roots[cells.clamp_min(0)].mT
+        roots = correlation.roots[cell[near]] * weight[:, :, None]  # (m, K, N)
+        cells = table[solved[rows]]  # (m, C)
+        cross = roots @ correlation.roots[cells.clamp_min(0)].mT
         right = (innovation[:, near] * valid).permute(1, 2, 0)  # (m, K, M)
-        half = torch.linalg.solve_triangular(
-            torch.linalg.cholesky(matrix),
-            torch.cat([cross * weight[:, :, None], right], dim=2),
-            upper=False,
-        )
-        half, right = half[..., : cells.shape[1]], half[..., cells.shape[1] :]
-        sea = cells >= 0
-        increment[:, cells[sea]] = (half.mT @ right)[sea].mT
-        reduction[cells[sea]] = half.square().sum(dim=1)[sea]
-    return increment * deviation, reduction.clamp(0.0, 1.0)
+        root = torch.linalg.cholesky(matrix)
+        half = torch.linalg.solve_triangular(root, cross, upper=False)
+        weights = torch.cholesky_solve(right, root).mT @ roots  # (m, M, N)
+        yield rows, (weights.transpose(0, 1), half.square().sum(dim=1) * (cells >= 0))
+
+
+def afloat(table: Tensor) -> Tensor:
+    """Cells of columns (columns, C); the cell above stands for one on land."""
+    out = table.clone()
+    for level in range(1, out.shape[1]):
+        out[:, level] = torch.where(out[:, level] < 0, out[:, level - 1], out[:, level])
+    return out
 
 
 def _normalised(deviation: Tensor, observations: Observations) -> tuple[Tensor, Tensor]:
@@ -219,17 +284,17 @@ def _normalised(deviation: Tensor, observations: Observations) -> tuple[Tensor, 
 
 
 def _neighbours(
-    correlation: Correlation, cell: Tensor, most: int
+    correlation: Correlation, cell: Tensor, most: int, solved: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Some columns at a time: their numbers, nearest observations, and the localisation.
 
-    Yields columns (m,), near (m, K) and weight (m, K), 0 for the padding.  Columns out of
-    reach of all observations are left out.
+    Yields positions in `solved` (m,), near (m, K) and weight (m, K), 0 for the padding.
+    Columns out of reach of all observations are left out.
     """
     places, place = torch.unique(correlation.column[cell], return_inverse=True)
-    everything = torch.arange(correlation.position.shape[0], device=cell.device)
+    everything = torch.arange(len(solved), device=cell.device)
     for block in everything.split(max(1, _CHUNK // max(cell.numel(), 1))):
-        weight = correlation.localisation(block, places)[:, place]  # (block, p)
+        weight = correlation.localisation(solved[block], places)[:, place]  # (block, p)
         count = (weight > 0).sum(dim=1).clamp_max(most)
         # columns with equally many observations together: little padding
         order = torch.argsort(count, stable=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xdeepda.core.classical import (
     Correlation,
+    Mesh,
     Observations,
     dense_step,
     kalman_step,
@@ -39,7 +40,7 @@ class Sea(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         wet = geometry.wet > 0
-        self.shape = tuple(wet.shape)
+        self.shape, self.cyclic = tuple(wet.shape), geometry.cyclic
         afloat = wet.any(dim=0).flatten()
         flat = wet.flatten(1)[:, afloat]  # (C, columns)
         number = torch.full(flat.shape, -1, dtype=torch.int64, device=flat.device)
@@ -76,6 +77,44 @@ class Sea(nn.Module):
         return cell, self.vector(observed.variance[row])[cell]
 
 
+def mesh_of(sea: Sea, stride: int) -> Mesh:
+    """Every `stride`-th column along both axes, and those that none of them surrounds.
+
+    Weights are bilinear, between columns of the sea.
+    """
+    _, ny, nx = sea.shape
+    device = sea.columns.device
+    number = torch.full((ny * nx,), -1, dtype=torch.int64, device=device)
+    number[sea.columns] = torch.arange(len(sea.columns), device=device)
+    y, x = sea.columns // nx, sea.columns % nx
+    corners = []
+    for north in (False, True):
+        for east in (False, True):
+            row, part_y = _node(y, ny, stride, False, north)
+            column, part_x = _node(x, nx, stride, sea.cyclic, east)
+            corners.append((number[row * nx + column], part_y * part_x))
+    node = torch.stack([c for c, _ in corners], dim=1)  # (columns, 4)
+    weight = torch.stack([w for _, w in corners], dim=1) * (node >= 0)
+    alone = weight.sum(dim=1) < 0.3
+    node[alone], weight[alone] = -1, 0.0
+    node[alone, 0], weight[alone, 0] = alone.nonzero()[:, 0], 1.0
+    solved, index = torch.unique(node[weight > 0], return_inverse=True)
+    position = torch.zeros_like(node)
+    position[weight > 0] = index
+    return Mesh(solved, position, weight / weight.sum(dim=1, keepdim=True))
+
+
+def _node(
+    place: Tensor, size: int, stride: int, cyclic: bool, upper: bool
+) -> tuple[Tensor, Tensor]:
+    """Node below or above places on an axis, and its linear weight."""
+    low = place // stride * stride
+    # the seam of a cyclic axis is a node
+    high = (low + stride).clamp_max(size if cyclic else size - 1)
+    part = (place - low) / (high - low).clamp_min(1)
+    return (high % size, part) if upper else (low, 1 - part)
+
+
 def alike(*tensors: Tensor) -> bool:
     """Whether all rows of the batch are equal, so that one gain serves them."""
     return all(bool((t == t[:1]).all()) for t in tensors)
@@ -100,6 +139,8 @@ class EnsembleCovariance(nn.Module):
         Each water column on its own with the observations in reach; else all at once.
     most : int
         Observations that a column uses.
+    stride : int
+        Every so many columns are solved, along both axes.
     """
 
     roots: Tensor
@@ -107,10 +148,17 @@ class EnsembleCovariance(nn.Module):
     longitude: Tensor
 
     def __init__(
-        self, sea: Sea, ensemble: int, localisation: float, local: bool, most: int
+        self,
+        sea: Sea,
+        ensemble: int,
+        localisation: float,
+        local: bool,
+        most: int,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         self.sea, self.support, self.local, self.most = sea, localisation, local, most
+        self.mesh = mesh_of(sea, stride) if stride > 1 else None
         self.register_buffer("roots", torch.zeros(sea.size, ensemble))
         self.register_buffer("latitude", torch.zeros(sea.shape[1]))
         self.register_buffer("longitude", torch.zeros(sea.shape[2]))
@@ -144,7 +192,8 @@ class EnsembleCovariance(nn.Module):
             deviation = prior[rows.start].clamp_min(0).sqrt()
             given = Observations(cell, innovation, error)
             if self.local:
-                made = local_step(self.correlation(), deviation, given, self.most)
+                mesh = None if self.mesh is None else Mesh(*(t.to(cell.device) for t in self.mesh))
+                made = local_step(self.correlation(), deviation, given, self.most, mesh)
             else:
                 made = dense_step(self.correlation(), deviation, given)
             increment[rows], reduction[rows] = made
@@ -209,6 +258,17 @@ class ReducedFilter(nn.Module):
         share = self.exact(share / (self.climate @ self.weights).clamp_min(1e-30))
         spectrum = torch.diag(self.exact(self.spectrum))
         return self.exact(coefficients), share[:, None, None] * spectrum
+
+    def unobserved(self) -> Tensor:
+        """Covariance (k, k) of the filter that never sees an observation.
+
+        The sum of A^i Q A^iT, by doubling: of 2^30 cycles.
+        """
+        operator, total = self.exact(self.operator), self.exact(self.noise)
+        for _ in range(30):
+            total = total + operator @ total @ operator.mT
+            operator = operator @ operator
+        return total
 
     def forecast(self, coefficients: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients (B, k) and covariance (B, k, k) of the next cycle."""

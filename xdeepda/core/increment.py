@@ -1,13 +1,5 @@
 """The architecture ``increment``: innovations in, increments and error variance out.
 
-Depth is channels, the network is two-dimensional, and every quantity it sees is
-divided by the climatological standard deviation of its cell.  Observations
-enter as innovations weighted by the gain that a single observation would have,
-B / (B + R), through two observation operators side by side: a partial
-convolution with learned kernels (Liu et al. 2018), and smooth normalised
-averages of the innovations over a few distances (Knutsson & Westin 1993; the
-successive corrections of Barnes 1964), which spread a single profile far.
-
 By construction the increment is exactly 0 and the variance unchanged where no
 observation is within reach, so that an unobserved ocean returns to climatology.
 """
@@ -15,85 +7,18 @@ observation is within reach, so that an unobserved ocean returns to climatology.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
-from xdeepda.core.architecture import Architecture
-from xdeepda.core.partial_conv import PartialConv
-from xdeepda.core.smoothing import GaussianSmoother
+from xdeepda.core.innovations import InnovationArchitecture
 from xdeepda.core.state import Geometry, Observed, State
 
-#: Largest analysis anomaly, in climatological standard deviations of the cell: a guard
-#: against runaway cycling that no real ocean reaches.
-CAP = 10.0
 
-
-class PeriodicConv(nn.Conv2d):
-    """A 3 x 3 convolution, padded by zeros in Y and, where cyclic, periodically in X."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        cyclic: bool,
-        *,
-        stride: tuple[int, int] = (1, 1),
-        dilation: int = 1,
-    ) -> None:
-        super().__init__(inputs, outputs, 3, stride=stride, dilation=dilation)
-        self.cyclic = cyclic
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, Y, X)
-        """Convolve; sizes are kept (or divided by the stride, rounded up)."""
-        reach = self.dilation[0]
-        x = wrap(x, reach) if self.cyclic else functional.pad(x, (reach, reach, 0, 0))
-        return super().forward(functional.pad(x, (0, 0, reach, reach)))
-
-
-def wrap(x: Tensor, reach: int) -> Tensor:
-    """Pad the last axis periodically, also further than its length."""
-    size = x.shape[-1]
-    if reach <= size:
-        return torch.cat([x[..., size - reach :], x, x[..., :reach]], dim=-1)
-    index = torch.arange(-reach, size + reach, device=x.device) % size
-    return x[..., index]
-
-
-class Residual(nn.Module):
-    """Two dilated convolutions around an identity."""
-
-    def __init__(self, width: int, dilation: int, cyclic: bool) -> None:
-        super().__init__()
-        self.first = PeriodicConv(width, width, cyclic, dilation=dilation)
-        self.second = PeriodicConv(width, width, cyclic, dilation=dilation)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add what the convolutions find."""
-        return x + self.second(functional.silu(self.first(functional.silu(x))))
-
-
-class IncrementArchitecture(Architecture):
+class IncrementArchitecture(InnovationArchitecture):
     """Innovations in, increments and error variance out.
 
-    Parameters
-    ----------
-    geometry : Geometry
-    width : int
-        Features at full resolution.
-    deep_width : int
-        Features at half resolution.
-    dilations : tuple of int
-        Of the residual blocks at half resolution.
-    distances : tuple of float
-        Scales of the smooth averages, in correlation lengths of the anomalies.
-    partial : bool
-        Whether the learned partial convolution is there.
-    kernel : int
-        Its size.
+    For the parameters see :class:`xdeepda.core.innovations.InnovationArchitecture`.
     """
-
-    cap = CAP
 
     def __init__(
         self,
@@ -106,110 +31,37 @@ class IncrementArchitecture(Architecture):
         partial: bool = True,
         kernel: int = 5,
     ) -> None:
-        super().__init__(geometry)
-        self.deviation: Tensor
-        self.inverse: Tensor
-        self.static: Tensor
-        channels, cyclic = geometry.channels, geometry.cyclic
-        deviation = self.clim_variance.sqrt()
-        self.register_buffer("deviation", deviation, persistent=False)
-        self.register_buffer(
-            "inverse", torch.where(self.wet > 0, 1 / deviation.clamp_min(1e-6), 0), persistent=False
+        channels = geometry.channels
+        super().__init__(
+            geometry,
+            width=width,
+            deep_width=deep_width,
+            dilations=dilations,
+            distances=distances,
+            partial=partial,
+            kernel=kernel,
+            outputs=2 * channels,
         )
-        self.register_buffer("static", _static_features(geometry), persistent=False)
-        shape = (int(self.wet.shape[1]), int(self.wet.shape[2]))
-        self.smoothers = nn.ModuleList(
-            GaussianSmoother(shape, (d * geometry.length[0], d * geometry.length[1]), cyclic)
-            for d in distances
-        )
-        self.kernel = kernel if partial else 0
-        self.partial = (
-            PartialConv(channels, width, (kernel, kernel), periodic=cyclic, weights=True)
-            if partial
-            else None
-        )
-        inputs = (2 * len(distances) + 3) * channels + self.static.shape[0] + 2
-        self.enter = nn.Conv2d(inputs + (width if partial else 0), width, 1)
-        stride_y, stride_x = (2 if s >= 8 and s % 2 == 0 else 1 for s in self.wet.shape[1:])
-        self.down = PeriodicConv(width, deep_width, cyclic, stride=(stride_y, stride_x))
-        self.blocks = nn.ModuleList(Residual(deep_width, d, cyclic) for d in dilations)
-        self.join = PeriodicConv(width + deep_width, width, cyclic)
-        self.head = nn.Conv2d(width, 2 * channels, 1)
         # the first guess of the increment: the smooth averages, mixed between channels
         self.spread = nn.Conv2d(len(distances) * channels, channels, 1, bias=False)
-        self.memory_shift = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.initialise()
-
-    @torch.no_grad()
-    def initialise(self) -> None:
-        """Start as a simple analysis: the shortest average as increment, no correction."""
-        nn.init.zeros_(self.head.weight)
-        self.head.bias.zero_()  # type: ignore[union-attr]
-        nn.init.zeros_(self.spread.weight)
-        channels = self.spread.out_channels
-        every = range(channels)
-        for n in range(len(self.smoothers)):
-            self.spread.weight[every, [n * channels + c for c in every], 0, 0] = 0.3
-
-    def memory(self) -> Tensor:
-        """Persistence of the control run, shifted by a learned amount per channel."""
-        logit = torch.logit(self.persistence.clamp(0.02, 0.995))
-        return torch.sigmoid(logit + self.memory_shift) * self.wet
+        with torch.no_grad():
+            nn.init.zeros_(self.spread.weight)
+            every = range(channels)
+            for n in range(len(distances)):
+                self.spread.weight[every, [n * channels + c for c in every], 0, 0] = 0.3
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Add the increment; shrink the variance."""
-        prior = background.variance
-        gain = observed.mask * prior / (prior + observed.variance + 1e-12)
-        innovation = (observed.value - background.mean) * observed.mask * self.inverse
-        averages, densities = self._averages(innovation, gain)
-        features = [innovation * gain, *averages, *densities]
-        features += [background.mean * self.inverse, prior * self.inverse**2 - 1]
-        features.append(self.static.expand(len(innovation), -1, -1, -1))
-        features.append(observed.season[:, :, None, None].expand(-1, -1, *innovation.shape[2:]))
-        if self.partial is not None:
-            features.append(self.partial(innovation, gain)[0])
-        correction, shrink = self._network(torch.cat(features, dim=1)).chunk(2, dim=1)
-        reached = self._reached(observed.mask)
-        guess = self.spread(torch.cat([a * d for a, d in zip(averages, densities, strict=True)], 1))
+        seen, prior = self.innovations(background, observed), background.variance
+        fields = self.network(self.features(background, observed, seen))
+        correction, shrink = fields.chunk(2, dim=1)
+        reached = self.reached(observed.mask)
+        guess = self.spread(
+            torch.cat([a * d for a, d in zip(seen.averages, seen.densities, strict=True)], 1)
+        )
         increment = (guess + correction) * reached * self.deviation
-        limit = CAP * self.deviation
-        mean = torch.maximum(torch.minimum(background.mean + increment, limit), -limit)
         kept = torch.exp(-functional.softplus(shrink - 2) * reached)
         # an observed cell is at least as well known as by its own observation alone
-        variance = torch.minimum(kept * prior, (1 - gain) * prior + 1e-3 * self.clim_variance)
-        return State(mean * self.wet, variance * self.wet)
-
-    def _averages(self, innovation: Tensor, gain: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Smooth averages of the innovations, and how much stands behind them (0 to 1)."""
-        averages, densities = [], []
-        for smoother in self.smoothers:
-            mass = smoother(gain)
-            averages.append(smoother(gain * innovation) / (mass + 1e-6))
-            densities.append(mass / (mass + 1))
-        return averages, densities
-
-    def _network(self, features: Tensor) -> Tensor:  # (B, F, Y, X) -> (B, 2C, Y, X)
-        """Correction of the increment, and logits of the shrinking variance."""
-        fine = self.enter(features)
-        coarse = self.down(functional.silu(fine))
-        for block in self.blocks:
-            coarse = block(coarse)
-        size = fine.shape[-2:]
-        coarse = functional.interpolate(coarse, size=size, mode="nearest")
-        joined = self.join(functional.silu(torch.cat([fine, coarse], dim=1)))
-        return self.head(functional.silu(joined))
-
-    def _reached(self, mask: Tensor) -> Tensor:
-        """1 near observations, fading to exactly 0 where none is within reach; (B, 1, Y, X)."""
-        seen = mask.amax(dim=1, keepdim=True)
-        mass = self.smoothers[-1](seen)
-        return mass / (mass + 0.1)
-
-
-def _static_features(geometry: Geometry) -> Tensor:
-    """Sea or land at every fourth level, relative depth, latitude; (F, Y, X)."""
-    wet = geometry.wet.float()
-    levels = wet[:: max(1, wet.shape[0] // 4)]
-    depth = wet.mean(dim=0, keepdim=True)
-    latitude = geometry.latitude[:, None].expand(*wet.shape[1:])
-    return torch.cat([levels, depth, torch.sin(latitude)[None], torch.cos(latitude)[None]]).float()
+        alone = (1 - seen.gain) * prior + 1e-3 * self.clim_variance
+        variance = torch.minimum(kept * prior, alone)
+        return State(self.capped(background.mean + increment) * self.wet, variance * self.wet)

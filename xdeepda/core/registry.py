@@ -20,6 +20,7 @@ from xdeepda.core.baselines import (
     OIArchitecture,
 )
 from xdeepda.core.deepda2024 import DeepDA2024Generator, resolve_quirks
+from xdeepda.core.hybrid import HybridArchitecture
 from xdeepda.core.increment import IncrementArchitecture
 from xdeepda.core.state import Geometry, Observed, State
 
@@ -62,6 +63,7 @@ class DeepDA2024Architecture(Architecture):
 
 _MODULES: dict[str, type[Architecture]] = {
     "increment": IncrementArchitecture,
+    "hybrid": HybridArchitecture,
     "deepda2024": DeepDA2024Architecture,
     "climatology": ClimatologyArchitecture,
     "persistence": PersistenceArchitecture,

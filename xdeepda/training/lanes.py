@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,48 +33,78 @@ class Period:
         return self.stop - self.start
 
 
+def parts_of(period: Period, folds: int) -> list[Period]:
+    """Equal parts of a period."""
+    edges = np.linspace(period.start, period.stop, folds + 1).round().astype(int)
+    return [Period(int(a), int(b)) for a, b in pairwise(edges)]
+
+
 class Lanes:
-    """Positions and states of the sequences of a batch."""
+    """Positions and states of the sequences of a batch.
+
+    Parameters
+    ----------
+    reader : TruthReader
+    period : Period
+        Of all lanes.
+    settings : TrainingSettings
+    per_year : int
+        Cycles of a year.
+    folds : int
+        Parts of the period; a lane stays in one of them until it is restarted.
+    """
 
     def __init__(
-        self, reader: TruthReader, period: Period, settings: TrainingSettings, per_year: int
+        self,
+        reader: TruthReader,
+        period: Period,
+        settings: TrainingSettings,
+        per_year: int,
+        folds: int = 1,
     ) -> None:
         self.reader, self.period, self.per_year = reader, period, per_year
         self.count, self.length = settings.batch, settings.cycles
         self.restart, self.flip = settings.restart, settings.flip_sign
         self.position = np.full(self.count, period.stop, dtype=np.int64)
         self.sign = np.ones(self.count, dtype=np.int64)
+        self.parts = parts_of(period, folds)
+        self.fold = np.arange(self.count, dtype=np.int64) % folds
         self.state: State | None = None
 
     def prepare(self, rng: np.random.Generator) -> State:
         """Restart lanes that are at their end, or by chance; return the states to start from."""
-        ended = self.position + self.length > self.period.stop
+        stop = np.array([self.parts[fold].stop for fold in self.fold])
+        ended = self.position + self.length > stop
         chance = rng.random(self.count) < self.restart
         geometry = self.reader.tensors.geometry
         if self.state is None:
             self.state = climatological(geometry, self.count)
             ended[:] = True
-        mean, variance = self.state.mean.clone(), self.state.variance.clone()
+        fresh = State(*(None if part is None else part.clone() for part in self.state))
         for lane in np.flatnonzero(ended | chance):
-            self._restart(int(lane), rng, mean, variance)
-        return State(mean, variance)
+            self._restart(int(lane), rng, fresh)
+        return fresh
 
-    def _restart(self, lane: int, rng: np.random.Generator, mean: Tensor, variance: Tensor) -> None:
+    def _restart(self, lane: int, rng: np.random.Generator, state: State) -> None:
         """Start a lane at a random cycle, from the state of a random other year."""
-        last = self.period.stop - self.length
+        if self.count == 1 and len(self.parts) > 1:
+            self.fold[lane] = rng.integers(len(self.parts))
+        part = self.parts[self.fold[lane]]
+        last = part.stop - self.length
         # a single lane walks through the whole period, several are spread over it
-        first = (
-            self.period.start if self.count == 1 else int(rng.integers(self.period.start, last + 1))
-        )
+        first = part.start if self.count == 1 else int(rng.integers(part.start, last + 1))
         phase = (first - self.period.start) % self.per_year
         years = np.arange(self.period.start + phase, self.period.stop, self.per_year)
         others = years[years != first]
         other = int(rng.choice(others if others.size else years))
         self.position[lane] = first
         self.sign[lane] = rng.choice((-1, 1)) if self.flip else 1
-        mean[lane] = self.reader.read(other, other + 1)[0] * int(self.sign[lane])
+        state.mean[lane] = self.reader.read(other, other + 1)[0] * int(self.sign[lane])
         # a state of another year is off by the variance of both
-        variance[lane] = 2 * self.reader.tensors.geometry.variance
+        state.variance[lane] = 2 * self.reader.tensors.geometry.variance
+        if state.carried is not None:
+            # what a scheme carries begins anew from mean and variance
+            state.carried[lane] = torch.nan
 
     def truths(self) -> Tensor:
         """True states of the segment, shape (cycles, B, C, Y, X)."""
@@ -85,7 +116,7 @@ class Lanes:
 
     def advance(self, state: State) -> None:
         """Keep the states for the next step, without their gradients."""
-        self.state = State(state.mean.detach(), state.variance.detach())
+        self.state = State(*(None if part is None else part.detach() for part in state))
         self.position = self.position + self.length
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,13 +124,15 @@ class Lanes:
         return {
             "position": self.position.tolist(),
             "sign": self.sign.tolist(),
-            "state": None if self.state is None else (self.state.mean, self.state.variance),
+            "fold": self.fold.tolist(),
+            "state": None if self.state is None else tuple(self.state),
         }
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
         self.position = np.array(kept["position"], dtype=np.int64)
         self.sign = np.array(kept["sign"], dtype=np.int64)
+        self.fold = np.array(kept["fold"], dtype=np.int64)
         self.state = None if kept["state"] is None else State(*kept["state"])
 
 

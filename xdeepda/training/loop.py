@@ -72,7 +72,7 @@ class Trainer:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         per_year = simulator.source.cycle.per_year
         self.spinup = min(per_year, max(1, len(validation) // 4))
-        self.lanes = Lanes(reader, training, settings, per_year)
+        self.lanes = Lanes(reader, training, settings, per_year, module.folds)
         self.rng = np.random.default_rng(seed)
         self.optimiser = torch.optim.AdamW(
             module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -86,7 +86,7 @@ class Trainer:
                 self.discriminator.parameters(), lr=settings.learning_rate
             )
         self.quirks: frozenset[str] = getattr(module, "quirks", frozenset())
-        self.average = {k: v.detach().clone() for k, v in module.state_dict().items()}
+        self.average = {k: v.detach().clone() for k, v in module.named_parameters()}
         self.best: dict[str, Tensor] = {k: v.clone() for k, v in self.average.items()}
         self.best_score: Score | None = None
         self.records: dict[str, list[Any]] = {}
@@ -178,6 +178,7 @@ class Trainer:
     def _step(self) -> float:
         """One optimisation step through the cycles of a segment."""
         state = self.lanes.prepare(self.rng)
+        self.module.use_folds(torch.from_numpy(self.lanes.fold).to(state.mean.device))
         truths = self.lanes.truths()
         observations = [
             self.simulator(truth, self.lanes.position + n, self.rng)
@@ -246,7 +247,7 @@ class Trainer:
     def _update_average(self) -> None:
         """Running average of the weights, quick at first."""
         decay = min(self.settings.averaging, self.steps / (self.steps + 10))
-        for name, value in self.module.state_dict().items():
+        for name, value in self.module.named_parameters():
             self.average[name].lerp_(value, 1 - decay)
 
     def _record(self, losses: list[float], started: float) -> None:
@@ -268,8 +269,9 @@ class Trainer:
 
     def _validate(self) -> Score:
         """Score the averaged weights; keep them if they are the best."""
-        trained = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
-        self.module.load_state_dict(self.average)
+        trained = {k: v.detach().clone() for k, v in self.module.named_parameters()}
+        self._load(self.average)
+        self.module.use_folds(None)
         self.module.eval()
         # a stream of its own, apart from that of the training by the second number
         score = rollout_score(
@@ -280,7 +282,7 @@ class Trainer:
             int(np.random.SeedSequence((self.seed, 1)).generate_state(1)[0]),
             self.spinup,
         )
-        self.module.load_state_dict(trained)
+        self._load(trained)
         if self.best_score is None or score.total < self.best_score.total:
             self.best_score, self.stale = score, 0
             self.best = {k: v.clone() for k, v in self.average.items()}
@@ -290,8 +292,15 @@ class Trainer:
 
     def use_best(self) -> None:
         """Load the best weights into the module."""
-        self.module.load_state_dict(self.best)
+        self._load(self.best)
+        self.module.use_folds(None)
         self.module.eval()
+
+    @torch.no_grad()
+    def _load(self, weights: dict[str, Tensor]) -> None:
+        """Set the trained weights; what was fitted stays."""
+        for name, value in self.module.named_parameters():
+            value.copy_(weights[name])
 
     def save_checkpoint(self) -> None:
         """Write all that a resumed training needs, whole or not at all."""
@@ -301,7 +310,7 @@ class Trainer:
             judge = (self.discriminator.state_dict(), self.judge.state_dict())
         kept = {
             "fingerprint": self.fingerprint,
-            "module": self.module.state_dict(),
+            "module": dict(self.module.named_parameters()),
             "average": self.average,
             "best": self.best,
             "best_score": None
@@ -342,7 +351,7 @@ class Trainer:
                 f"{self.checkpoint} is of another training: data, architecture, settings or seed "
                 "differ; delete it, or give another checkpoint="
             )
-        self.module.load_state_dict(kept["module"])
+        self._load(kept["module"])
         self.average, self.best = kept["average"], kept["best"]
         if kept["best_score"] is not None:
             self.best_score = Score(**{k: np.array(v) for k, v in kept["best_score"].items()})

@@ -177,4 +177,7 @@ def training_bytes(
         width, deep = spec.settings.get("width", 0), spec.settings.get("deep_width", 0)
         blocks = len(spec.settings.get("dilations", ()))
         per_cell = 45 * channels + 12 * width + 2 * deep * (2 * blocks + 2)
+        # what is fitted is held three times: for the whole run and for each half
+        held = spec.settings.get("patterns", 0) + spec.settings.get("ensemble", 0)
+        return 4 * ny * nx * (per_cell * settings.batch * settings.cycles + 8 * held * channels)
     return 4 * per_cell * ny * nx * settings.batch * settings.cycles

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from xdeepda.architectures import ArchitectureSpec, architecture_spec
-from xdeepda.bridge import HOLD_BYTES, Simulator, Tensors, TruthReader, weights_of
+from xdeepda.architectures import ArchitectureSpec, architecture_spec, fitting
+from xdeepda.bridge import Simulator, Tensors, TruthReader, weights_of
 from xdeepda.climatology import harmonics_of
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.registry import build, is_trainable
@@ -20,8 +22,9 @@ from xdeepda.observations.operator import error_scales
 from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.progress import progress_bar
 from xdeepda.provenance import hash_arrays, package_version
-from xdeepda.source import RunSource
-from xdeepda.training.lanes import Period, Score
+from xdeepda.source import HOLD_BYTES, RunSource
+from xdeepda.training.fitting import Anomalies, fit_arrays
+from xdeepda.training.lanes import Period, Score, parts_of
 from xdeepda.training.loop import Trainer
 from xdeepda.training.preparation import Prepared, describe, open_run
 from xdeepda.training.settings import (
@@ -30,6 +33,8 @@ from xdeepda.training.settings import (
     settings_for,
     training_bytes,
 )
+
+logger = logging.getLogger("xdeepda")
 
 
 def train(
@@ -67,8 +72,8 @@ def train(
     cycle : {"pentad", "month", "year"}
         Interval of one analysis; finer samples are averaged to it.
     architecture : str or ArchitectureSpec
-        "default", "increment", "deepda2024", or one of :mod:`xdeepda.architectures` with
-        settings.
+        "default", "increment", "hybrid", "deepda2024", or one of
+        :mod:`xdeepda.architectures` with settings.
     validation : float
         Fraction of the years, the last ones, that is never trained on.
     epochs : int, optional
@@ -129,6 +134,7 @@ def train(
     assert chosen is not None
     _check_climatology(climatology, source, problems)
     _check_length(chosen, split, source, problems)
+    spec = _fitting(spec, split)
     observing = _observing(network, source, problems)
     if not len(problems):
         # before the run is read: that may take long
@@ -140,6 +146,8 @@ def train(
             source.grid, prepared.wet, prepared.statistics, prepared.climatology, device
         )
         module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
+        if module.fitted is not None:
+            fit_module(module, prepared, spec.settings)
         trainer = Trainer(
             module,
             TruthReader(source, tensors),
@@ -229,6 +237,17 @@ def _observing(network: Any, source: RunSource, problems: Problems) -> tuple[Any
     return bound, scales
 
 
+def _fitting(spec: ArchitectureSpec, split: int) -> ArchitectureSpec:
+    """Sizes of the classical part that half of the training cycles can tell apart."""
+    fits = fitting(spec, split // 2)
+    if fits is not spec:
+        logger.info(
+            "train: %d patterns and %d anomalies for the classical part; the run is short",
+            fits.settings["patterns"], fits.settings["ensemble"],
+        )  # fmt: skip
+    return fits
+
+
 def _check_length(
     settings: TrainingSettings, split: int, source: RunSource, problems: Problems
 ) -> None:
@@ -286,6 +305,18 @@ def check_memory(
         else "cycles=1, batch=1, a smaller width, or a coarser grid",
     )
     problems.raise_if_any()
+
+
+def fit_module(module: Architecture, prepared: Prepared, settings: dict[str, Any]) -> None:
+    """Fit the classical part of an architecture to the run, and to it without each fold."""
+
+    def fitted(without: tuple[int, int] = (0, 0)) -> dict[str, torch.Tensor]:
+        arrays = fit_arrays(Anomalies(prepared, without), settings, of_rest=False)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    getattr(module, str(module.fitted)).take(fitted())
+    parts = parts_of(Period(0, prepared.split), module.folds)
+    module.cross_fit([fitted((part.start, part.stop)) for part in parts])
 
 
 def _fingerprint(

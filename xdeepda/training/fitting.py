@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +31,14 @@ class Anomalies:
     Parameters
     ----------
     prepared : Prepared
+    without : (int, int), optional
+        Cycles, first and last but one, that are left out: either end of the training years.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.prepared, self.count = prepared, prepared.split
+    def __init__(self, prepared: Prepared, without: tuple[int, int] = (0, 0)) -> None:
+        first, stop = without
+        self.prepared, self.count = prepared, prepared.split - (stop - first)
+        self.start = stop if first == 0 else 0
         channels = prepared.wet.shape[0] * prepared.wet.shape[1]
         wet = prepared.wet.reshape(channels, -1)
         self.wet = wet.ravel()
@@ -47,6 +52,7 @@ class Anomalies:
     def read(self, start: int, stop: int) -> np.ndarray:
         """Anomalies of positions start to stop; float32 (cycles, n)."""
         p = self.prepared
+        start, stop = start + self.start, stop + self.start
         values = anomalies(p.source, p.climatology, p.wet, start, stop)
         return values.reshape(len(values), -1)[:, self.wet] / self.scale
 
@@ -268,3 +274,39 @@ def fit_rest(run: Anomalies, snapshots: Snapshots, ensemble: int) -> Rest:
             last = block[-1:]
     memory = np.clip(lagged / np.maximum(before, 1e-30), 0.0, 0.999)
     return Rest(np.maximum(square / run.count, 1e-4), memory, np.concatenate(states))
+
+
+def fit_arrays(run: Anomalies, settings: dict[str, Any], *, of_rest: bool) -> dict[str, np.ndarray]:
+    """Arrays of a reduced filter, of an ensemble covariance, or of both.
+
+    Parameters
+    ----------
+    run : Anomalies
+    settings : dict
+        With ``patterns`` for a filter and ``ensemble`` for a covariance.
+    of_rest : bool
+        Whether the ensemble is one of what the patterns leave.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    states: np.ndarray | None = None
+    if "patterns" in settings:
+        snapshots = Snapshots(run, settings["patterns"])
+        rest = fit_rest(run, snapshots, settings.get("ensemble", 2))
+        arrays |= fit_patterns(run, snapshots).arrays()
+        arrays["filter.rest"] = rest.variance.astype(np.float32)
+        if of_rest:
+            arrays["rest_memory"] = rest.memory.astype(np.float32)
+            states = rest.states
+    if "ensemble" in settings:
+        grid = run.prepared.source.grid
+        ny, nx = run.prepared.wet.shape[2:]
+        latitude = np.zeros(ny) if grid.lat is None else np.deg2rad(grid.lat)
+        longitude = np.zeros(nx) if grid.lon is None else np.deg2rad(grid.lon)
+        arrays |= {
+            "covariance.roots": roots_of(
+                run.pick(settings["ensemble"]) if states is None else states
+            ),
+            "covariance.latitude": latitude.astype(np.float32),
+            "covariance.longitude": longitude.astype(np.float32),
+        }
+    return arrays

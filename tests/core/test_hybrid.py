@@ -1,0 +1,219 @@
+"""What the architecture ``hybrid`` promises whatever its weights are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from core.geometries import geometry, observed
+
+from xdeepda.core.baselines import EnOIArchitecture, KalmanArchitecture
+from xdeepda.core.fitted import Sea, mesh_of
+from xdeepda.core.hybrid import HybridArchitecture
+from xdeepda.core.innovations import CAP
+from xdeepda.core.state import Geometry, Observed, State, climatological
+
+ENSEMBLE, PATTERNS = 9, 5
+SMALL = {
+    "patterns": PATTERNS,
+    "ensemble": ENSEMBLE,
+    "localisation": 9000.0,
+    "width": 6,
+    "deep_width": 6,
+    "dilations": (1, 2),
+}
+
+
+def fitted(geo: Geometry, seed: int = 0, shift: int = 0) -> dict[str, torch.Tensor]:
+    """Arrays of classical schemes, made of random smooth anomalies."""
+    rng = torch.Generator().manual_seed(seed)
+    fields = torch.randn(ENSEMBLE + PATTERNS, *geo.wet.shape, generator=rng).roll(shift, -1)
+    sea = Sea(geo)
+    vectors = sea.vector(fields * geo.variance.sqrt())
+    roots = vectors[:ENSEMBLE].mT
+    weights = sea.vector(geo.weights)
+    patterns, _ = torch.linalg.qr((vectors[ENSEMBLE:] * weights.sqrt()).mT)
+    patterns = patterns / weights.sqrt()[:, None]
+    # signs are not decided by the factorisation
+    patterns = patterns * (patterns * vectors[ENSEMBLE:].mT).sum(dim=0).sign()
+    operator = 0.7 * torch.eye(PATTERNS) + 0.05 * torch.randn(PATTERNS, PATTERNS, generator=rng)
+    nx = geo.wet.shape[2]
+    return {
+        "filter.patterns": patterns,
+        "filter.operator": operator,
+        "filter.noise": 0.2 * torch.eye(PATTERNS),
+        "filter.spectrum": torch.linspace(1.0, 0.4, PATTERNS),
+        "filter.rest": 0.3 * sea.vector(geo.variance),
+        "covariance.roots": roots / roots.norm(dim=1, keepdim=True),
+        "covariance.latitude": geo.latitude,
+        "covariance.longitude": torch.arange(nx) * (2 * torch.pi / nx),
+    }
+
+
+def random_module(geo: Geometry, size: float = 0.3, shift: int = 0, **settings):
+    """Module whose trained weights are all random."""
+    torch.manual_seed(0)
+    module = HybridArchitecture(geo, **{**SMALL, **settings}).eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.add_(size * torch.randn_like(weight))
+    module.classical.take(fitted(geo, shift=shift))
+    return module
+
+
+def background(geo: Geometry, batch: int = 2) -> State:
+    rng = torch.Generator().manual_seed(3)
+    mean = torch.randn(batch, *geo.wet.shape, generator=rng) * geo.wet
+    return State(mean, 0.7 * geo.variance.expand_as(mean))
+
+
+def step(module, state: State, obs: Observed) -> State:
+    with torch.no_grad():
+        return module.analyse(module.forecast(state), obs)
+
+
+def test_unobserved_it_returns_to_climatology():
+    geo = geometry(2, 8, 12)
+    module, state = random_module(geo, size=1.0), background(geo)
+    for n in range(300):
+        state = step(module, state, observed(geo, share=0.3 if n < 20 else 0.0, seed=n))
+    assert (state.mean.abs() < 1e-3).all()
+    known = module.clim_variance.expand_as(state.variance)
+    torch.testing.assert_close(state.variance, known, rtol=1e-3, atol=1e-5)
+
+
+def test_wild_weights_stay_bounded_over_many_cycles():
+    geo = geometry()
+    module, state = random_module(geo, size=5.0), climatological(geo, 2)
+    for n in range(100):
+        state = step(module, state, observed(geo, seed=n, error=2.0))
+    assert torch.isfinite(state.mean).all()
+    assert (state.mean.abs() <= CAP * module.clim_variance.sqrt() * 1.001).all()
+
+
+def test_values_under_the_mask_and_land_do_not_matter():
+    geo = geometry(3, land=0.4)
+    obs, module = observed(geo), random_module(geo)
+    noisy = obs._replace(value=torch.where(obs.mask > 0, obs.value, 1e6))
+    plain, other = (step(module, background(geo), o) for o in (obs, noisy))
+    assert torch.equal(plain.mean, other.mean)
+    assert torch.equal(plain.variance, other.variance)
+    dry = geo.wet.expand_as(plain.mean) == 0
+    assert (plain.mean[dry] == 0).all()
+    assert (plain.variance[dry] == 0).all()
+    assert (plain.variance[~dry] > 0).all()
+    assert (plain.variance <= module.clim_variance * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("shift", [2, 6])
+def test_rolled_longitudes_give_the_rolled_analysis(shift):
+    def roll(x: torch.Tensor) -> torch.Tensor:
+        return x.roll(shift, dims=-1)
+
+    geo = geometry(2, 8, 12)
+    rolled = replace(
+        geo, wet=roll(geo.wet), variance=roll(geo.variance), persistence=roll(geo.persistence)
+    )
+    obs, before = observed(geo), background(geo)
+    here = step(random_module(geo), before, obs)
+    moved = Observed(roll(obs.value), roll(obs.variance), roll(obs.mask), obs.season)
+    start = State(roll(before.mean), roll(before.variance))
+    there = step(random_module(rolled, shift=shift), start, moved)
+    torch.testing.assert_close(there.mean, roll(here.mean), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(there.variance, roll(here.variance), rtol=1e-3, atol=1e-4)
+
+
+def test_untrained_it_blends_the_two_classical_analyses():
+    geo = geometry(2, 8, 12)
+    module = HybridArchitecture(geo, **SMALL, stride=1, most=1000)
+    arrays = fitted(geo)
+    module.classical.take(arrays)
+    with torch.no_grad():
+        module.dynamics.fill_(-30.0)
+    enoi = EnOIArchitecture(geo, ensemble=ENSEMBLE, localisation=SMALL["localisation"], most=1000)
+    kalman = KalmanArchitecture(geo, patterns=PATTERNS, truncation=4.0)
+    enoi.load_state_dict({k: v for k, v in arrays.items() if k.startswith("covariance")})
+    kalman.load_state_dict({k: v for k, v in arrays.items() if k.startswith("filter")})
+    obs, before = observed(geo), background(geo)
+    mine, local, filtered = (step(m, before, obs) for m in (module, enoi, kalman))
+    share = torch.sigmoid(module.blend)
+    expected = (1 - share) * local.mean + share * filtered.mean
+    torch.testing.assert_close(mine.mean, expected.detach(), rtol=1e-3, atol=1e-4)
+    unobserved = module.sea.field(module.classical.unobserved)
+    relative = torch.where(geo.wet > 0, filtered.variance / unobserved, 0)
+    least = torch.minimum(local.variance, relative * module.clim_variance)
+    least = torch.minimum(least, module.clim_variance)
+    torch.testing.assert_close(mine.variance, least, rtol=1e-3, atol=1e-4)
+
+
+def test_each_row_is_analysed_by_the_schemes_of_its_fold():
+    geo = geometry(2, 8, 12)
+    arrays = [fitted(geo, seed) for seed in (4, 5)]
+    module, obs, before = random_module(geo), observed(geo, 4), background(geo, 4)
+    module.cross_fit(arrays)
+    module.use_folds(torch.tensor([1, 0, 0, 1]))
+    mixed = step(module, before, obs)
+    alone = []
+    for values in arrays:
+        module.use_folds(None)
+        module.classical.take(values)
+        alone.append(step(module, before, obs))
+    for row, fold in enumerate((1, 0, 0, 1)):
+        torch.testing.assert_close(mixed.mean[row], alone[fold].mean[row])
+        torch.testing.assert_close(mixed.carried[row], alone[fold].carried[row])
+
+
+def test_a_row_of_nan_begins_anew():
+    geo = geometry(2, 8, 12)
+    module, before = random_module(geo), background(geo)
+    later = step(module, before, observed(geo))
+    carried = later.carried.clone()
+    carried[1] = torch.nan
+    mixed = module.forecast(later._replace(carried=carried))
+    fresh = module.forecast(later._replace(carried=None))
+    old = module.forecast(later)
+    torch.testing.assert_close(mixed.carried[0], old.carried[0])
+    torch.testing.assert_close(mixed.carried[1], fresh.carried[1])
+
+
+def test_gradients_reach_every_weight_and_are_finite():
+    geo = geometry(2, 8, 12)
+    module, state = random_module(geo), background(geo)
+    for seed in range(2):
+        state = module.analyse(module.forecast(state), observed(geo, seed=seed))
+    (state.mean.square().sum() + state.variance.sum()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in module.parameters())
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 24), (2, 10, 1), (1, 7, 5), (2, 9, 16)])
+def test_any_size_of_grid(shape):
+    geo = geometry(*shape, land=0.0)
+    after = step(random_module(geo), background(geo), observed(geo))
+    assert after.mean.shape == (2, *shape)
+
+
+@pytest.mark.parametrize("cyclic", [True, False])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_columns_between_the_solved_ones_are_interpolated(cyclic, stride):
+    geo = geometry(2, 9, 14, cyclic=cyclic, land=0.0)
+    mesh = mesh_of(Sea(geo), stride)
+    assert len(mesh.solved) < 9 * 14 or stride == 1
+    torch.testing.assert_close(mesh.weight.sum(dim=1), torch.ones(9 * 14))
+    # a linear function of latitude stays one, to the last row of nodes
+    rows = (torch.arange(9 * 14) // 14).float()
+    inside = rows <= (9 - 1) // stride * stride
+    found = mesh.spread(rows[mesh.solved][:, None])[:, 0]
+    torch.testing.assert_close(found[inside], rows[inside])
+
+
+def test_islands_of_one_column_are_solved_themselves():
+    geo = geometry(1, 9, 14, land=0.0)
+    wet = torch.zeros_like(geo.wet)
+    wet[0, 0, :4], wet[0, 5, 7] = 1, 1
+    sea = Sea(replace(geo, wet=wet))
+    mesh = mesh_of(sea, 2)
+    lonely = (sea.columns == 5 * 14 + 7).nonzero().item()
+    assert lonely in mesh.solved.tolist()
+    assert mesh.weight[lonely].tolist() == [1, 0, 0, 0]

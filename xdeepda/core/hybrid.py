@@ -1,0 +1,282 @@
+"""The architecture ``hybrid``: a network that stands on two classical analyses.
+
+A reduced Kalman filter cycles beside the network; an ensemble interpolation (EnOI)
+spreads the network's own innovations.  The network weighs one against the other in each
+cell, corrects what both lack, and says how far its error goes.  Between the cycles the
+anomalies follow the linear inverse model of the filter as far as that is learned to help.
+
+While it is trained, each half of the control run is analysed by classical schemes that
+were fitted to the other half: else the network would learn to trust them too much.
+
+By construction nothing but damping is left where neither observations nor memory tell
+anything: an unobserved ocean returns to climatology.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from xdeepda.core.classical import Mesh, afloat, low_rank_variance
+from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, Sea, mesh_of, packed
+from xdeepda.core.innovations import InnovationArchitecture
+from xdeepda.core.state import Geometry, Observed, State
+
+#: Weights of the classical schemes at the start: the local one leads.
+_FIRST_BLEND = -1.0
+#: Classical variances are corrected by at most this factor (or its inverse), in logarithms.
+_MOST = 1.5
+#: Share of the climatological variance that counts as nothing known.
+_NOTHING = 0.01
+
+
+class Classical(nn.Module):
+    """Fitted parts of the hybrid: the filter and the ensemble covariance.
+
+    Parameters
+    ----------
+    sea : Sea
+    weights, climate : Tensor, shape (C, Y, X)
+    patterns, ensemble : int
+    localisation : float
+    most, stride : int
+    """
+
+    unobserved: Tensor
+    climate: Tensor
+
+    def __init__(
+        self,
+        sea: Sea,
+        weights: Tensor,
+        climate: Tensor,
+        *,
+        patterns: int,
+        ensemble: int,
+        localisation: float,
+        most: int,
+        stride: int,
+    ) -> None:
+        super().__init__()
+        self.sea, self.mesh = sea, mesh_of(sea, stride)
+        self.filter = ReducedFilter(sea, weights, climate, patterns, 1.0)
+        self.covariance = EnsembleCovariance(sea, ensemble, localisation, True, most, stride)
+        self.register_buffer("unobserved", torch.ones(sea.size))
+        self.register_buffer("climate", sea.vector(climate), persistent=False)
+
+    def take(self, arrays: dict[str, Tensor]) -> None:
+        """Take over fitted arrays, and find how large the filter's error grows unobserved."""
+        self.load_state_dict({"unobserved": torch.ones_like(self.unobserved), **arrays})
+        self.unobserved.copy_(self._variance(self.filter.unobserved()[None])[0])
+
+    def error_variance(self, covariance: Tensor) -> Tensor:
+        """Error variance (B, n) of the filter with covariances (B, k, k).
+
+        Relative to that of the filter that sees nothing, which is the climatological one.
+        """
+        return self.climate * self._variance(covariance) / self.unobserved
+
+    def _variance(self, covariance: Tensor) -> Tensor:
+        """Variance (B, n) of patterns and rest, at the mesh and interpolated."""
+        mesh = Mesh(*(t.to(covariance.device) for t in self.mesh))
+        table, sea = afloat(self.sea.table)[mesh.solved], self.sea.table >= 0
+        patterns = self.filter.patterns[table.clamp_min(0).flatten()]
+        out = torch.zeros(len(covariance), self.sea.size, device=patterns.device)
+        for row, part in zip(out, covariance, strict=True):
+            values = low_rank_variance(patterns, part).view(table.shape)
+            row[self.sea.table[sea]] = mesh.spread(values)[sea]
+        return out + self.filter.rest
+
+
+class HybridArchitecture(InnovationArchitecture):
+    """Reduced Kalman filter and EnOI, weighed and corrected by a network.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    patterns : int
+        EOFs of the filter.
+    truncation : float
+        Factor on the variance that the EOFs leave out, as an error of the observations.
+    ensemble : int
+        Anomalies of the control run of the EnOI.
+    localisation : float
+        Distance (km) beyond which no observation acts in the EnOI.
+    most : int
+        Observations that a column of the EnOI uses.
+    stride : int
+        The EnOI solves every so many columns along both axes.
+    width, deep_width, dilations, distances, partial, kernel
+        See :class:`xdeepda.core.innovations.InnovationArchitecture`.
+    """
+
+    #: Parts of the control run that are analysed with schemes fitted to the others.
+    folds = 2
+    #: Module that holds what is fitted to the control run.
+    fitted = "classical"
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        patterns: int = 120,
+        truncation: float = 4.0,
+        ensemble: int = 108,
+        localisation: float = 4500.0,
+        most: int = 80,
+        stride: int = 2,
+        width: int = 40,
+        deep_width: int = 80,
+        dilations: tuple[int, ...] = (1, 2, 4, 8),
+        distances: tuple[float, ...] = (0.4, 1.0),
+        partial: bool = True,
+        kernel: int = 5,
+    ) -> None:
+        channels = geometry.channels
+        super().__init__(
+            geometry,
+            width=width,
+            deep_width=deep_width,
+            dilations=dilations,
+            distances=distances,
+            partial=partial,
+            kernel=kernel,
+            extra=4 * channels,
+            outputs=4 * channels,
+        )
+        self.truncation = truncation
+        self.sea = Sea(geometry)
+        self._sizes = {
+            "patterns": patterns,
+            "ensemble": ensemble,
+            "localisation": localisation,
+            "most": most,
+            "stride": stride,
+        }
+        self.classical = self._unfitted()
+        self.dynamics = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.blend = nn.Parameter(torch.full((channels, 1, 1), _FIRST_BLEND))
+        # of training only: neither weights nor part of the model
+        self._others: tuple[Classical, ...] = ()
+        self._rows: tuple[Tensor, ...] = ()
+
+    def _unfitted(self) -> Classical:
+        """Classical schemes whose arrays are still to be filled in."""
+        return Classical(self.sea, self.weights, self.clim_variance, **self._sizes)
+
+    # ---- classical schemes of the folds
+
+    def cross_fit(self, arrays: Sequence[dict[str, Tensor]]) -> None:
+        """Take over, for each fold, the classical schemes that were fitted to the others."""
+        self._others = tuple(self._unfitted().to(self.wet.device) for _ in arrays)
+        for module, values in zip(self._others, arrays, strict=True):
+            module.take(values)
+
+    def use_folds(self, fold: Tensor | None) -> None:
+        """Say which fold each row of the batch is of (B,); None analyses other years."""
+        if fold is None or not self._others:
+            self._rows = ()
+            return
+        self._rows = tuple((fold == n).nonzero()[:, 0] for n in range(len(self._others)))
+
+    def _by_fold(
+        self, call: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Call with the classical schemes of each row's fold; results in the order of rows."""
+        if not self._rows:
+            return call(self.classical, *inputs)
+        parts = [
+            call(module, *(x[rows] for x in inputs))
+            for module, rows in zip(self._others, self._rows, strict=True)
+            if len(rows)
+        ]
+        order = torch.argsort(torch.cat(self._rows))
+        return tuple(torch.cat(part)[order] for part in zip(*parts, strict=True))
+
+    # ---- the cycle
+
+    def forecast(self, state: State) -> State:
+        """Damped persistence; what the filter knows moves by its inverse model as far as learned.
+
+        The filter's own forecast fades, so that this one does.
+        """
+        memory = self.memory()
+        variance = memory**2 * state.variance + (1 - memory**2) * self.clim_variance
+
+        def step(classical: Classical, carried: Tensor) -> tuple[Tensor, ...]:
+            filter_, coefficients = classical.filter, carried[..., 0]
+            later = packed(*filter_.forecast(coefficients, carried[..., 1:]))
+            return later, filter_.fields(coefficients), filter_.fields(later[..., 0])
+
+        with torch.no_grad():
+            later, now, then = self._by_fold(step, self._carried(state))
+            now, then = self.sea.field(now), self.sea.field(then)
+        mean = memory * state.mean + torch.sigmoid(self.dynamics) * (then - memory * now)
+        return State(mean, variance, later)
+
+    def analyse(self, background: State, observed: Observed) -> State:
+        """Weigh the classical analyses, add the correction, and scale their variance."""
+        prior, seen = background.variance, self.innovations(background, observed)
+        filtered, filter_variance, local, reduction, carried = self._classical(background, observed)
+        ahead = filtered - background.mean
+        doubt = filter_variance * self.inverse**2 - 1
+        features = self.features(background, observed, seen)
+        features += [ahead * self.inverse, doubt, local * self.inverse, reduction]
+        correction, blend, scale, trust = self.network(features).chunk(4, dim=1)
+        share = torch.sigmoid(self.blend + blend)
+        reached = self.reached(observed.mask)
+        local_variance = (1 - reduction) * prior
+        least = torch.minimum(local_variance, filter_variance)
+        variance = least * torch.exp(_MOST * torch.tanh(scale) * reached)
+        variance = torch.minimum(variance, self.clim_variance)
+        # what nobody knows anything about is left to the climatology
+        known = 1 - variance.detach() * self.inverse**2
+        informed = (known - _NOTHING).clamp_min(0).sqrt()
+        first = (1 + torch.tanh(trust)) * (1 - share) * local + share * ahead
+        mean = background.mean + first + correction * informed * self.deviation
+        return State(self.capped(mean) * self.wet, variance * self.wet, carried)
+
+    @torch.no_grad()
+    def _classical(self, background: State, observed: Observed) -> tuple[Tensor, ...]:
+        """Classical analyses as fields, and what the filter carries.
+
+        Returns
+        -------
+        filtered, filter_variance, increment, reduction : Tensor, shape (B, C, Y, X)
+            Of the filter, and of the EnOI.
+        carried : Tensor
+        """
+
+        def step(
+            classical: Classical, mean: Tensor, prior: Tensor, carried: Tensor, *parts: Tensor
+        ) -> tuple[Tensor, ...]:
+            seen, filter_ = Observed(*parts), classical.filter
+            extra = (self.truncation * filter_.rest).expand(len(mean), -1)
+            coefficients, covariance = filter_.analyse(
+                carried[..., 0], carried[..., 1:], torch.zeros_like(mean), extra, seen
+            )
+            fields = filter_.fields(coefficients)
+            variance = classical.error_variance(covariance)
+            increment, reduction = classical.covariance.analyse(mean, prior, seen)
+            return fields, variance, increment, reduction, packed(coefficients, covariance)
+
+        vectors = self.sea.vector(background.mean), self.sea.vector(background.variance)
+        carried = self._carried(background)
+        *fields, carried = self._by_fold(step, *vectors, carried, *observed)
+        return *(self.sea.field(x) for x in fields), carried
+
+    def _carried(self, state: State) -> Tensor:
+        """What the filter carries; rows of NaN begin with the state as it is."""
+        if state.carried is not None and not state.carried.isnan().any():
+            return state.carried
+
+        def start(classical: Classical, mean: Tensor, variance: Tensor) -> tuple[Tensor, ...]:
+            return (packed(*classical.filter.unpack(State(mean, variance))),)
+
+        with torch.no_grad():
+            (fresh,) = self._by_fold(start, state.mean, state.variance)
+        if state.carried is None:
+            return fresh
+        return torch.where(state.carried.isnan(), fresh, state.carried)
