@@ -168,21 +168,21 @@ class Mesh(NamedTuple):
     ----------
     solved : Tensor of int64, shape (m,)
         Columns.
-    index : Tensor of int64, shape (columns, 4)
+    corners : Tensor of int64, shape (columns, 4)
         Positions in `solved`.
     weight : Tensor, shape (columns, 4)
         Of sum 1.
     """
 
     solved: Tensor
-    index: Tensor
+    corners: Tensor
     weight: Tensor
 
     def spread(self, x: Tensor) -> Tensor:
         """From solved columns (..., m, K) to all of them (..., columns, K)."""
         out = x.new_zeros(())
-        for corner in range(self.index.shape[1]):
-            out = out + x[..., self.index[:, corner], :] * self.weight[:, corner, None]
+        for corner in range(self.corners.shape[1]):
+            out = out + x[..., self.corners[:, corner], :] * self.weight[:, corner, None]
         return out
 
 

@@ -15,6 +15,7 @@ anything: an unobserved ocean returns to climatology.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -148,7 +149,7 @@ class HybridArchitecture(InnovationArchitecture):
         )
         self.truncation = truncation
         self.sea = Sea(geometry)
-        self._sizes = {
+        self._sizes: dict[str, Any] = {
             "patterns": patterns,
             "ensemble": ensemble,
             "localisation": localisation,

@@ -6,6 +6,7 @@ All numbers are anomalies divided by the scale of their channel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -19,6 +20,11 @@ class State(NamedTuple):
     mean: Tensor  # (B, C, Y, X)
     variance: Tensor  # (B, C, Y, X)
     carried: Tensor | None = None  # (B, ...) such as a reduced covariance
+
+    def each(self, act: Callable[[Tensor], Tensor]) -> State:
+        """State of its tensors acted on."""
+        carried = None if self.carried is None else act(self.carried)
+        return State(act(self.mean), act(self.variance), carried)
 
 
 class Observed(NamedTuple):

@@ -80,7 +80,7 @@ class Lanes:
         if self.state is None:
             self.state = climatological(geometry, self.count)
             ended[:] = True
-        fresh = State(*(None if part is None else part.clone() for part in self.state))
+        fresh = self.state.each(torch.clone)
         for lane in np.flatnonzero(ended | chance):
             self._restart(int(lane), rng, fresh)
         return fresh
@@ -116,7 +116,7 @@ class Lanes:
 
     def advance(self, state: State) -> None:
         """Keep the states for the next step, without their gradients."""
-        self.state = State(*(None if part is None else part.detach() for part in state))
+        self.state = state.each(torch.detach)
         self.position = self.position + self.length
 
     def state_dict(self) -> dict[str, Any]:
