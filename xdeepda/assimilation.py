@@ -311,7 +311,7 @@ def _prepare(
     if not len(problems):
         try:
             target = _target(source, model)
-            sources = binned_sources(obs, target, model.cycle)
+            sources = binned_sources(obs, target, model.cycle, rows=need_records)
             filled = [s for s in sources if len(s.cells)]
             cells, calendar = merge([s.cells for s in filled]), filled[0].calendar
             for s in sources:

@@ -21,6 +21,7 @@ from xdeepda.observations.quantities import default_error
 from xdeepda.observations.sources import superob
 from xdeepda.observations.superob import BinningReport, bin_points
 from xdeepda.observations.table import as_table, is_gridded
+from xdeepda.observations.vertical import between_samples
 
 __all__ = [
     "BinningReport",
@@ -29,6 +30,7 @@ __all__ = [
     "Network",
     "PointOperator",
     "as_table",
+    "between_samples",
     "bin_points",
     "cycle_weights",
     "default_error",

@@ -32,8 +32,9 @@ FATES = (
     "outside of the depths",
     "on land",
     "withheld",
+    "thinned out",
 )
-USED, EMPTY, FLAGGED, UNKNOWN, PERIOD, AREA, DEPTH, LAND, WITHHELD = range(len(FATES))
+USED, EMPTY, FLAGGED, UNKNOWN, PERIOD, AREA, DEPTH, LAND, WITHHELD, THINNED = range(len(FATES))
 
 #: Rows of a block.
 BLOCK = 2**17

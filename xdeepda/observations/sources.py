@@ -18,6 +18,7 @@ from xdeepda.calendar import Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.observations.cells import Cells, combine, merge
 from xdeepda.observations.gridded import from_gridded
+from xdeepda.observations.lazy import bin_lazily, is_lazy, lazy_calendar
 from xdeepda.observations.superob import BinningReport, NothingInsideError, bin_points
 from xdeepda.observations.table import as_table, is_gridded
 from xdeepda.observations.target import Target, target_of
@@ -29,6 +30,7 @@ def superob(
     *,
     cycle: str,
     var: str | Sequence[str] | None = None,
+    thin: int | None = None,
 ) -> xr.Dataset:
     """Combine observations by cell and cycle.
 
@@ -37,12 +39,16 @@ def superob(
     obs : Dataset, DataArray, pandas.DataFrame, or a list of these
         Points (see :func:`xdeepda.observations.as_table`) or fields on the grid
         of `like` with NaN where nothing was measured.  Sources of a list are
-        combined by their inverse error variances.
+        combined by their inverse error variances.  Points of dask arrays in
+        several chunks are read chunk by chunk, never as a whole.
     like : Dataset or DataArray
         A field of the model: its grid, land, variables and units.
     cycle : {"pentad", "month", "year"}
     var : str or list of str, optional
         Variables of `like`; by default those that were measured.
+    thin : int, optional
+        Use at most this many profiles of each source in a column of cells and a
+        cycle: those with most usable values.
 
     Returns
     -------
@@ -66,7 +72,10 @@ def superob(
     of the error that all observations of a cell have in common.  Points without
     a profile of their own name belong together if time and position agree.
     Observations without an error get one by depth
-    (:func:`xdeepda.observations.default_error`).
+    (:func:`xdeepda.observations.default_error`).  A level takes what was measured
+    between its edges: where a cast has no sample there, nothing is invented
+    (:func:`xdeepda.observations.between_samples` interpolates where samples are
+    close to each other).
 
     Examples
     --------
@@ -85,10 +94,12 @@ def superob(
         interval = Cycle(cycle)
     except InputError as error:
         problems.absorb(error)
+    if thin is not None and (isinstance(thin, bool) or not isinstance(thin, int) or thin < 1):
+        problems.add("thin is not a number of profiles", found=f"{thin!r}", expected="1, 2, ...")
     target = target_of(like, var, problems)
     problems.raise_if_any()
     assert target is not None
-    cells, calendar, notes = superobservations(obs, target, interval)
+    cells, calendar, notes = superobservations(obs, target, interval, thin=thin)
     standard = dict(zip(target.variables, target.standard_names, strict=True))
     out = cells.to_dataset(calendar, layout=target.layouts, standard_names=standard)
     out.attrs["observations"] = "; ".join(notes)
@@ -96,7 +107,12 @@ def superob(
 
 
 def superobservations(
-    obs: Any, target: Target, cycle: Cycle, *, period: tuple[int, int] | None = None
+    obs: Any,
+    target: Target,
+    cycle: Cycle,
+    *,
+    period: tuple[int, int] | None = None,
+    thin: int | None = None,
 ) -> tuple[Cells, str, list[str]]:
     """Superobservations of any observations, with their calendar and what there is to tell.
 
@@ -107,6 +123,8 @@ def superobservations(
     cycle : Cycle
     period : (int, int), optional
         First and last cycle of points to use.
+    thin : int, optional
+        See :func:`superob`.
 
     Returns
     -------
@@ -117,7 +135,7 @@ def superobservations(
     notes : list of str
         A sentence for each source.
     """
-    sources = binned_sources(obs, target, cycle, period=period)
+    sources = binned_sources(obs, target, cycle, period=period, thin=thin, rows=False)
     filled = [s for s in sources if len(s.cells)]
     return merge([s.cells for s in filled]), filled[0].calendar, [s.note for s in sources]
 
@@ -153,6 +171,8 @@ def binned_sources(
     *,
     period: tuple[int, int] | None = None,
     hold_back: bool = True,
+    thin: int | None = None,
+    rows: bool = True,
 ) -> list[Binned]:
     """Superobservations of each source by itself.
 
@@ -162,6 +182,10 @@ def binned_sources(
         As :func:`superobservations`.
     hold_back : bool
         Leave out the rows that a column ``withheld`` names.
+    thin : int, optional
+        See :func:`superob`.
+    rows : bool
+        Keep the table and what became of its rows; lazy ones are then read whole.
 
     Raises
     ------
@@ -175,7 +199,11 @@ def binned_sources(
     outside: list[InputError] = []
     for number, source in enumerate(sources, 1):
         try:
-            done.append(_one_source(source, target, cycle, period, hold_back, outside))
+            if rows or not is_lazy(source):
+                one = _one_source(source, target, cycle, period, hold_back, thin, outside)
+            else:
+                one = _lazy_source(source, target, cycle, period, hold_back, thin, outside)
+            done.append(one)
         except InputError as error:
             problems.absorb(_of_source(error, number, len(sources)))
     if not sources:
@@ -222,6 +250,7 @@ def _one_source(
     cycle: Cycle,
     period: tuple[int, int] | None,
     hold_back: bool,
+    thin: int | None,
     outside: list[InputError],
 ) -> Binned:
     """Superobservations of one source; where nothing is inside, that goes to `outside`."""
@@ -236,15 +265,47 @@ def _one_source(
         cells, report = bin_points(
             table, target.grid, cycle, target.variables, target.units, target.wet,
             standard_names=target.standard_names, period=period,
-            withheld=withheld,
+            withheld=withheld, thin=thin,
         )  # fmt: skip
     except NothingInsideError as error:
         outside.append(error)
-        nothing = combine(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
-        cells = Cells.from_keys(nothing, 0, (), (), target.grid, cycle)
-        return Binned(cells, calendar, str(error.report), table, error.report)
-    measured = sorted(set((cells.cell // int(np.prod(target.grid.shape))).tolist()))
-    return Binned(_keep(cells, measured), calendar, str(report), table, report)
+        return Binned(_nothing(target, cycle), calendar, str(error.report), table, error.report)
+    return Binned(_measured(cells), calendar, str(report), table, report)
+
+
+def _lazy_source(
+    obs: xr.Dataset,
+    target: Target,
+    cycle: Cycle,
+    period: tuple[int, int] | None,
+    hold_back: bool,
+    thin: int | None,
+    outside: list[InputError],
+) -> Binned:
+    """Superobservations of a table of dask arrays, read chunk by chunk."""
+    calendar = lazy_calendar(obs)
+    try:
+        cells, report = bin_lazily(
+            obs, target, cycle, period=period, hold_back=hold_back, thin=thin
+        )
+    except NothingInsideError as error:
+        outside.append(error)
+        return Binned(_nothing(target, cycle), calendar, str(error.report))
+    return Binned(_measured(cells), calendar, str(report))
+
+
+def _nothing(target: Target, cycle: Cycle) -> Cells:
+    """No superobservation."""
+    nothing = combine(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
+    return Cells.from_keys(nothing, 0, (), (), target.grid, cycle)
+
+
+def _measured(cells: Cells) -> Cells:
+    """Only the variables that were measured."""
+    counts = np.bincount(cells.cell // int(np.prod(cells.grid.shape)))
+    if np.count_nonzero(counts) == len(cells.variables):
+        return cells
+    return _keep(cells, np.flatnonzero(counts).tolist())
 
 
 def _known(times: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import xarray as xr
@@ -25,6 +26,7 @@ from xdeepda.observations.placing import (  # noqa: F401 - cycle_numbers is look
     FATES,
     FLAGGED,
     SURFACE,
+    THINNED,
     UNKNOWN,
     USED,
     WITHHELD,
@@ -105,6 +107,7 @@ def bin_points(
     period: tuple[int, int] | None = None,
     use: np.ndarray | None = None,
     withheld: np.ndarray | None = None,
+    thin: int | None = None,
     rho: float = CORRELATED,
 ) -> tuple[Cells, BinningReport]:
     """Bin the points of a table into cells and cycles.
@@ -130,6 +133,9 @@ def bin_points(
         Rows that may be used; the others count as without a value.
     withheld : numpy.ndarray of bool, shape (obs,), optional
         Rows that are held back to compare with.
+    thin : int, optional
+        Use at most this many profiles of a column of cells in a cycle: those with
+        most usable rows, among equals as if by lot (but always the same).
     rho : float
         See :func:`xdeepda.observations.cells.combine`.
 
@@ -147,9 +153,11 @@ def bin_points(
     names = tuple(standard_names) if standard_names else ("",) * len(variables)
     target = Target(grid, {}, tuple(variables), tuple(units), names, wet)
     ready = prepare(table, target, cycle, period=period, use=use, withheld=withheld)
-    fate, keep = ready.fate, ready.keep
     if ready.value.size == 0:
-        refuse(table, target, fate)
+        refuse(ready.fate, target, variables_of(table)[1], extents(table))
+    if thin is not None:
+        ready = ready.thinned(thin, grid)
+    fate, keep = ready.fate, ready.keep
     first, key = ready.keys(wet.size)
     combined = combine(key, ready.value, ready.error, ready.profile, rho=rho)
     del key
@@ -191,6 +199,23 @@ class Ready:
     assumed: dict[str, int]
     told: dict[str, str]
 
+    def select(self, mask: np.ndarray) -> Ready:
+        """Only some of the used rows; the fates stay."""
+        where = np.arange(mask.size) if isinstance(self.keep, slice) else self.keep
+        return replace(
+            self, keep=where[mask], number=self.number[mask], cell=self.cell[mask],
+            value=self.value[mask], error=self.error[mask], profile=self.profile[mask],
+        )  # fmt: skip
+
+    def thinned(self, most: int, grid: Grid) -> Ready:
+        """Only `most` profiles of each column and cycle; the fate of the others is set."""
+        stay = _stay(self.number, self.cell % int(np.prod(grid.shape[1:])), self.profile, most)
+        out = self.select(stay)
+        lost = np.arange(stay.size)[~stay] if isinstance(self.keep, slice) else self.keep[~stay]
+        out.fate = self.fate.copy()
+        out.fate[lost] = THINNED
+        return out
+
     def keys(self, size: int) -> tuple[int, np.ndarray]:
         """First cycle, and key ``(cycle - first) * size + cell`` of each row."""
         first = int(self.number.min())
@@ -199,6 +224,25 @@ class Ready:
         key += self.cell
         self.number = self.cell = np.zeros(0, dtype=np.int64)  # not needed any more, but large
         return first, key
+
+
+def _stay(number: np.ndarray, column: np.ndarray, profile: np.ndarray, most: int) -> np.ndarray:
+    """Rows of the `most` largest profiles of each column and cycle, bool, shape (n,)."""
+    order = np.lexsort((profile, column, number))
+    columns = [c[order] for c in (number, column, profile)]
+    place_new = np.append(True, (np.diff(columns[0]) != 0) | (np.diff(columns[1]) != 0))
+    new = place_new | np.append(True, columns[2][1:] != columns[2][:-1])
+    starts = np.flatnonzero(new)
+    sizes = np.diff(starts, append=order.size)
+    where = np.cumsum(place_new)[starts]
+    # largest first within each place; the number of a profile is a hash, and so a lot
+    ranked = np.lexsort((columns[2][starts], -sizes, where))
+    rank = np.arange(ranked.size) - np.searchsorted(where[ranked], where[ranked])
+    taken = np.empty(starts.size, dtype=bool)
+    taken[ranked] = rank < most
+    stay = np.empty(order.size, dtype=bool)
+    stay[order] = np.repeat(taken, sizes)
+    return stay
 
 
 def prepare(
@@ -277,22 +321,32 @@ def reported(
     return report
 
 
-def refuse(table: xr.Dataset, target: Target, fate: np.ndarray) -> None:
-    """Nothing is inside: both extents, and what became of the rows."""
-
-    def extent(values: np.ndarray) -> str:
+def extents(table: xr.Dataset) -> dict[str, tuple[float, float]]:
+    """Smallest and largest depth, latitude and longitude; NaN where unknown."""
+    found = {}
+    for name, column in (("depth", "depth"), ("lat", "latitude"), ("lon", "longitude")):
+        values = table[column].values
         known = values[np.isfinite(values)]
-        return f"{known.min():g} to {known.max():g}" if known.size else "unknown"
+        found[name] = (known.min(), known.max()) if known.size else (np.nan, np.nan)
+    return found
 
+
+def refuse(
+    fate: np.ndarray,
+    target: Target,
+    names: Sequence[str],
+    extent: Mapping[str, tuple[float, float]],
+) -> NoReturn:
+    """Nothing is inside: both extents, and what became of the rows."""
     own = [
-        f"{name} {extent(table[column].values)}"
-        for name, column in (("depth", "depth"), ("lat", "latitude"), ("lon", "longitude"))
+        f"{name} {low:g} to {high:g}" if np.isfinite(low) else f"{name} unknown"
+        for name, (low, high) in extent.items()
     ]
     report = BinningReport(fate, np.full(fate.size, -1, dtype=np.int64), 0)
     problems = Problems("observations")
     problems.add(
         "no observation lies inside of the model's sea",
-        found=f"{', '.join(own)}; variables {', '.join(variables_of(table)[1])}; {report}",
+        found=f"{', '.join(own)}; variables {', '.join(names)}; {report}",
         expected=f"{target.grid}; variables {', '.join(target.variables)}",
         todo="check units, signs of depth and longitude, names of variables, and the land mask",
     )
