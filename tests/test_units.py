@@ -21,6 +21,12 @@ TEMPERATURES = (
     "°C",
     "Celsius",
     "kelvin",
+    "Kelvin",
+    "deg K",
+    "degrees_Kelvin",
+    "degreesC",
+    "DEG C",
+    "degree F",
 )
 
 
@@ -37,6 +43,21 @@ def test_salinities_are_understood(unit):
 @pytest.mark.parametrize("unit", ["1e-3", "0.001", "PSS-78", "pss"])
 def test_practical_salinity_has_many_spellings_and_one_scale(unit):
     assert units.conversion(unit, "psu") == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("unit", ["kg/kg", "kg kg-1", "g/kg", "g kg-1"])
+def test_salinity_by_mass_is_no_practical_salinity(unit):
+    assert not units.same_dimension(unit, "psu")
+    for a, b in ((unit, "psu"), ("psu", unit)):
+        with pytest.raises(InputError, match=r"gsw[\s\S]*units='psu'"):
+            units.conversion(a, b)
+    # but one is the other
+    assert units.conversion("kg kg-1", "g kg-1") == pytest.approx((1000.0, 0.0))
+
+
+@pytest.mark.parametrize(("unit", "size"), [("deg K", 1), ("k", 1), ("c", 1), ("degrees f", 5 / 9)])
+def test_degrees_are_no_angles(unit, size):
+    assert units.convert_difference(1.0, unit, "K") == pytest.approx(size)
 
 
 @pytest.mark.parametrize("unit", ["degrees_north", "degrees_east", "m", "cm", "kg m-3", "m s-1"])

@@ -20,22 +20,34 @@ Labelled = TypeVar("Labelled", bound=xr.Dataset | xr.DataArray)
 
 #: Spellings of the field that pint does not know, or takes for something else.
 _SPELLINGS = {
-    "degree_c": "degC",
-    "degrees_c": "degC",
-    "degrees_celsius": "degC",
-    "deg c": "degC",
-    "deg_c": "degC",
-    "degree c": "degC",
-    "degrees c": "degC",
-    "degree celsius": "degC",
-    "degrees celsius": "degC",
+    # "deg K" is no product of an angle and a temperature, "k" no constant of Boltzmann's
+    **{
+        f"{degree}{gap}{scale}": unit
+        for unit, scales in (
+            ("degC", ("c", "celsius")),
+            ("degF", ("f", "fahrenheit")),
+            ("kelvin", ("k", "kelvin")),
+        )
+        for scale in scales
+        for degree in ("deg", "degree", "degrees")
+        for gap in ("", " ", "_")
+    },
+    "c": "degC",
+    "celsius": "degC",
+    "k": "kelvin",
+    "kelvin": "kelvin",
     # practical salinity has no unit; these numbers are all "35 in the open ocean"
     "1e-3": "psu",
     "1.e-3": "psu",
+    "1.0e-3": "psu",
+    "1e-03": "psu",
+    "10^-3": "psu",
     "0.001": "psu",
     "pss-78": "psu",
     "pss78": "psu",
     "pss": "psu",
+    # a number, but not that of practical salinity: 0.035 and 35
+    **dict.fromkeys(("kg/kg", "kg kg-1", "kg kg**-1", "kg kg^-1"), "g km / kg / m"),
 }
 
 
@@ -173,7 +185,8 @@ def conversion(unit: str, target: str) -> tuple[float, float]:
     if _mixes_salinities(a, b):
         raise InputError(
             f"unit {unit!r} cannot be converted to {target!r}: practical salinity has no unit; "
-            "use gsw.SP_from_SA or gsw.SA_from_SP"
+            "use gsw.SP_from_SA or gsw.SA_from_SP; if these values are practical salinity all "
+            "the same, scale them to 35 in the open ocean and set units='psu'"
         )
     if parse("psu") in (a, b):
         return 1.0, 0.0  # CF writes practical salinity with unit 1
