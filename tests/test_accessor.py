@@ -24,6 +24,8 @@ VERBS = (
     "superob",
     "network",
     "increment",
+    "departures",
+    "explain",
 )
 
 
