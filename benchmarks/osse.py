@@ -22,7 +22,8 @@ from benchmarks import common
 from benchmarks.networks import GridNetwork
 
 BASELINES = ("climatology", "persistence", "oi", "enoi", "kalman", "combined")
-SYSTEMS = ("increment", "deepda2024", *BASELINES)
+LEARNED = ("increment", "hybrid", "deepda2024")
+SYSTEMS = (*LEARNED, *BASELINES)
 #: Settings of the baselines, chosen on years 49-54 as ``xdeepda.baselines.tune`` does.
 TUNED: dict[str, dict[str, Any]] = {
     "oi": {"localisation": 5000.0},
@@ -159,7 +160,7 @@ def verdict(results: dict[str, dict[str, Any]], depth: np.ndarray) -> str:
     """Where the analysis beats background, climatology, persistence and observations."""
     lines = []
     rivals = {n: results[n]["analysis"] for n in BASELINES[1:] if n in results}
-    for system in ("increment", "deepda2024"):
+    for system in LEARNED:
         if system not in results:
             continue
         row = results[system]

@@ -25,7 +25,7 @@ from xdeepda.calendar import Cycle
 from xdeepda.grid import Grid, grid_of
 
 PERIOD = ("1988-01", "2018-12")
-SYSTEMS = ("increment", "deepda2024", "persistence", "climatology")
+SYSTEMS = ("increment", "hybrid", "deepda2024", "persistence", "climatology")
 
 
 class MooringNetwork:
@@ -65,7 +65,7 @@ class MooringNetwork:
 def main(arguments: list[str]) -> int:
     parser = common.parser("tao", str(__doc__).splitlines()[0])
     parser.add_argument(
-        "--systems", nargs="+", choices=SYSTEMS, default=["increment", *SYSTEMS[2:]]
+        "--systems", nargs="+", choices=SYSTEMS, default=["increment", *SYSTEMS[3:]]
     )
     parser.add_argument("--models", help="folder of trained models to use again")
     options = parser.parse_args(arguments)

@@ -145,7 +145,7 @@ def profiles(ax: Axes, errors: xr.DataArray) -> None:
         rmse = errors.sel(estimate=name)
         ax.plot(rmse, rmse.depth, line, marker=".", color=colour, label=label)
     ax.set(title="RMSE against the truth", xlabel="K", ylabel="depth (m)")
-    ax.set(xlim=(0, 1.3 * float(errors.max())), yscale="log", ylim=(1500, 8))
+    ax.set(xlim=(0, 1.8 * float(errors.max())), yscale="log", ylim=(1500, 8))
     ax.set_yticks([10, 30, 100, 300, 1000], ["10", "30", "100", "300", "1000"])
     ax.legend(frameon=False, loc="lower right", fontsize="small")
 
