@@ -7,15 +7,15 @@ from their own mean seasonal cycle, and observations on the cells of the grid.
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+import xdeepda
 from xdeepda.grid import Grid
-from xdeepda.observations.quantities import default_error, potential_temperature
+from xdeepda.observations.quantities import default_error
 
 #: Site -> longitude; all at the equator.
 SITES = {"165e": 165.0, "170w": 190.0, "140w": 220.0}
@@ -23,39 +23,23 @@ SITES = {"165e": 165.0, "170w": 190.0, "140w": 220.0}
 FEWEST_DAYS, FEWEST_YEARS = 10, 5
 #: A level is filled from samples above and below that are no further apart (m).
 WIDEST_GAP = 110.0
-_COLUMNS = (
-    "row",
-    "year",
-    "month",
-    "day",
-    "date",
-    "lat",
-    "lon",
-    "zonal",
-    "merid",
-    "hum",
-    "air",
-    "sst",
-)
 
 
 def profile_anomalies(folder: Path, site: str, depth: np.ndarray) -> xr.DataArray:
     """Monthly anomalies of one mooring at the model's levels, (time, depth), NaN where unknown."""
-    with xr.open_dataset(folder / f"tao/t0n{site}_dy.cdf.gz", decode_times=False) as ds:
-        values = ds.T_20.squeeze(("lat", "lon")).load()
-        quality = ds.QT_5020.squeeze(("lat", "lon")).values
-        times = xr.decode_cf(ds[["time"]]).time.values
-    good = (values.values < 100) & ((quality == 1) | (quality == 2))
-    values = values.where(good).assign_coords(time=times)
-    theta = potential_temperature(
-        values.values.ravel(),
-        np.broadcast_to(values.depth.values, values.shape).ravel(),
-        np.zeros(values.size),
-    ).reshape(values.shape)
-    daily = values.copy(data=theta)
+    daily = good_rows(folder / f"tao/t0n{site}_dy.cdf.gz").to_xarray()["value"]
     months = daily.resample(time="MS")
     monthly = months.mean().where(months.count() >= FEWEST_DAYS)
     return to_levels(remove_season(monthly), depth)
+
+
+def good_rows(path: Path) -> pd.DataFrame:
+    """Values by time and depth of a mooring, of good and probably good quality."""
+    table = xdeepda.open_observations(path)
+    good = np.isin(table.qc.values, (1, 2)) & np.isfinite(table.value.values)
+    frame = table[["value"]].isel(obs=good).to_dataframe()[["time", "depth", "value"]]
+    # some days were sampled twice
+    return frame.groupby(["time", "depth"]).mean()
 
 
 def remove_season(monthly: xr.DataArray) -> xr.DataArray:
@@ -87,14 +71,13 @@ def to_levels(anomaly: xr.DataArray, depth: np.ndarray) -> xr.DataArray:
 
 def surface_anomalies(folder: Path, grid: Grid) -> xr.DataArray:
     """Monthly anomalies of the surface temperature of all moorings by cell, (time, cell)."""
-    with gzip.open(folder / "tao/tao-all2.dat.gz", "rt") as text:
-        table = pd.read_csv(text, sep=r"\s+", names=_COLUMNS, na_values=".")
-    table = table.dropna(subset=["sst"])
+    obs = xdeepda.open_observations(folder / "tao/tao-all2.dat.gz")
     assert grid.depth is not None
-    table["cell"] = grid.locate(np.full(len(table), grid.depth[0]), table["lat"], table["lon"])
-    table["time"] = pd.to_datetime(
-        {"year": 1900 + table["year"], "month": table["month"], "day": 1}
+    cell = grid.locate(
+        np.full(obs.sizes["obs"], grid.depth[0]), obs.latitude.values, obs.longitude.values
     )
+    month = pd.DatetimeIndex(obs.time.values).to_period("M").to_timestamp()
+    table = pd.DataFrame({"time": month, "cell": cell, "sst": obs.value.values}).dropna()
     groups = table.groupby(["time", "cell"])["sst"]
     monthly = groups.mean()[groups.count() >= FEWEST_DAYS].to_xarray()
     return remove_season(monthly.sortby("time").rename("sst"))

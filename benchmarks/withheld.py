@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def report(title: str, results: dict[str, Departures], blocks: str, out: Path, s
     first = next(iter(results.values()))
     where = np.digitize(first.column("withheld", "depth"), BINS) - 1
     count = np.bincount(where, minlength=len(BINS))[: len(BINS) - 1]
-    names = [f"{a:g}-{b:g}" for a, b in zip(BINS[:-1], BINS[1:], strict=True)]
+    names = [f"{a:g}-{b:g}" for a, b in pairwise(BINS)]
     text = [title, "", "withheld data: RMSE of observation minus analysis (K)"]
     columns = {s: rmse_by_bin(r, "withheld", "residual") for s, r in results.items()}
     text += lines(names, count, columns)
