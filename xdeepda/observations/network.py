@@ -54,7 +54,7 @@ class Network:
     kinds : dict
         Kind of quantity (temperature, salinity or None) by variable.
     density : float
-        Factor on the number of platforms; recorded networks can only be thinned.
+        Factor on the number of platforms, or of recorded profiles.
     seed : int
         Lays the routes of simulated ships.
     points : Dataset or None
@@ -170,7 +170,7 @@ class Network:
         Parameters
         ----------
         density : float
-            Factor on the present density.
+            Factor on the present density, at most 1.
 
         Returns
         -------
@@ -178,10 +178,116 @@ class Network:
         """
         problems = Problems("network")
         _check_density(density, problems)
-        if self.points is not None and self.density * density > 1:
-            problems.add("a recorded network cannot be made denser", found=f"density={density}")
+        if density > 1:
+            problems.add(
+                "thinning makes nothing denser", found=f"density={density}", todo="densified(...)"
+            )
         problems.raise_if_any()
         return replace(self, density=self.density * density)
+
+    def densified(self, density: float) -> Network:
+        """Return a network of more platforms or profiles.
+
+        A simulated one has more of every platform.  A recorded one takes, for one
+        cycle, the profiles of several recorded cycles: of the same season of other
+        years (drawn at random), and where these are not enough of the nearest
+        seasons.  That keeps where ships and floats go, but what measured in
+        different years now stands side by side: clusters of one year are diluted.
+
+        Parameters
+        ----------
+        density : float
+            Factor on the present density, at least 1.  A recorded network must
+            hold as many cycles; that is checked when it is used.
+
+        Returns
+        -------
+        Network
+        """
+        problems = Problems("network")
+        _check_density(density, problems)
+        if density < 1:
+            problems.add(
+                "a smaller density is no denser", found=f"density={density}", todo="thinned(...)"
+            )
+        problems.raise_if_any()
+        return replace(self, density=self.density * density)
+
+    def sample(
+        self,
+        year: int,
+        seed: int = 0,
+        *,
+        like: xr.Dataset | xr.DataArray | None = None,
+        cycle: str = "month",
+        calendar: str | None = None,
+    ) -> xr.Dataset:
+        """Draw a year of the network: where and when is measured, with which error.
+
+        Parameters
+        ----------
+        year : int
+            Any year, recorded or not: seasons count alone.
+        seed : int
+            The same seed gives the same draw.
+        like : Dataset or DataArray, optional
+            Without it a recorded network gives its profiles, at their own positions
+            and depths.  With it, the cells of its grid are given, as a training on
+            it sees them.  A simulated network needs it, for its sea.
+        cycle : {"pentad", "month", "year"}
+            The recorded profiles of a whole cycle are drawn together, so that
+            voyages and clusters stay.
+        calendar : str, optional
+            Of the times; by default that of the record, or of `like`.
+
+        Returns
+        -------
+        Dataset
+            Along ``obs``: ``variable`` (name), ``error`` (standard deviation, K or
+            psu, others in units of the model), ``count`` (measurements), and the
+            coordinates ``time``, ``depth``, ``latitude``, ``longitude`` and (of
+            profiles) ``profile``; in the order of time.
+
+        Raises
+        ------
+        InputError
+            With all that is wrong; if there is no calendar for the dates.
+
+        Examples
+        --------
+        >>> like = xr.DataArray(np.ones((1, 30, 60)), dims=("depth", "lat", "lon"), name="thetao",
+        ...     coords={"depth": ("depth", [5.0], {"units": "m"}), "lat": np.arange(-87.0, 90, 6),
+        ...             "lon": np.arange(0.0, 360, 6)}, attrs={"units": "degC"})
+        >>> year = Network.simulated(like, "argo").sample(1985, seed=1, like=like)
+        >>> sorted(year.coords), bool((year.time.dt.year == 1985).all())
+        (['depth', 'latitude', 'longitude', 'time'], True)
+        """
+        from xdeepda.observations.sampling import sample_cells, sample_points
+
+        problems = Problems("sample")
+        for name, value, low in (("year", year, -(10**4)), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+                problems.add(f"{name} is not a number from {low} on", found=f"{value!r}")
+        interval = None
+        try:
+            interval = Cycle(cycle)
+        except InputError as error:
+            problems.absorb(error)
+        target = target_of(like, None, problems) if like is not None else None
+        if like is None and self.points is None:
+            problems.add("a simulated network needs a sea to measure in", todo="like=...")
+        problems.raise_if_any()
+        assert interval is not None
+        if like is None or target is None:
+            assert self.points is not None
+            out = sample_points(
+                self.points, list(self.kinds), self.density, int(year), interval, int(seed),
+                calendar,
+            )  # fmt: skip
+        else:
+            out = sample_cells(self, target, like, int(year), interval, int(seed), calendar)
+        out.attrs = {"network": repr(self), "year": int(year), "seed": int(seed)}
+        return out
 
     def on(
         self,
@@ -260,7 +366,8 @@ class Network:
             "density": self.density,
             "seed": self.seed,
         }
-        encoding = {name: {"zlib": True, "complevel": 4} for name in ds.variables}
+        packed = {"zlib": True, "complevel": 4, "shuffle": True}
+        encoding = {name: dict(packed) for name in ds.variables}
         ds.to_netcdf(path, encoding=encoding)
 
     @classmethod
