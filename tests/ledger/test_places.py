@@ -41,7 +41,7 @@ def moved(ds: xr.Dataset, name: str, calendar: str, truth: xr.Dataset) -> xr.Dat
 def test_round_trip_within_the_analysis(calendar, store, ocean, persistence, many, tmp_path, truth):
     table = many.assign(
         qc=("obs", np.where(np.arange(600) < 3, 4, 1).astype(np.int8)),
-        reason=("obs", np.where(np.arange(600) < 3, "position on land – spike", "").astype(object)),
+        reason=("obs", np.where(np.arange(600) < 3, "température: ±5 K", "").astype(object)),
     )
     table = moved(table, "time", calendar, truth)
     if calendar == "standard":

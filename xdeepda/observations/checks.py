@@ -309,7 +309,9 @@ def _factors(
     quadratic = rho**2 * (a**2 + b**2) - 2 * rho * a * b
     exponent = -0.5 * np.log(1 - rho**2) - quadratic / (2 * (1 - rho**2))
     ratio = np.exp(np.clip(exponent, -80, 80))
-    factor = -_DAMPING * np.log(1 - (1 - start[:, None]) * (1 - chance[at]) * (1 - ratio))
+    # 1 - (1 - P_i) (1 - P_j) (1 - ratio), without taking near-equal numbers from each other
+    p, q = start[:, None], chance[at]
+    factor = -_DAMPING * np.log(p + q - p * q + (1 - p) * (1 - q) * ratio)
     return np.where(there, factor, 0).sum(axis=1), there.any(axis=1)
 
 
