@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from qc_tables import casts, planted, where
@@ -84,16 +81,3 @@ def test_plot(checked):
     fig.canvas.draw()
     plt.close(fig)
     plt.close(quality_report(quality_control(casts(1))).plot())
-
-
-def test_pyplot_is_loaded_by_plot_alone():
-    code = (
-        "import sys, pandas as pd, xdeepda\n"
-        "f = pd.DataFrame({'value': [11.3], 'time': pd.to_datetime(['2005-01-02']),"
-        " 'depth': [12.0], 'lat': [5.0], 'lon': [330.0]})\n"
-        "f.attrs['units'] = 'degC'\n"
-        "repr(xdeepda.quality_report(xdeepda.quality_control(f)))\n"
-        "print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False", "False"]

@@ -48,7 +48,7 @@ def lines(ds: xr.Dataset) -> list[str]:
 
 
 @given(messes(), st.randoms(use_true_random=False))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_the_order_of_the_rows_is_of_no_importance(ds, random):
     order = list(range(ds.sizes["obs"]))
     random.shuffle(order)
@@ -56,7 +56,7 @@ def test_the_order_of_the_rows_is_of_no_importance(ds, random):
 
 
 @given(messes())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_twice_is_once(ds):
     once = quality_control(ds)
     xr.testing.assert_identical(quality_control(once), once)

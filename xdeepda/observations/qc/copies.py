@@ -151,7 +151,7 @@ EXACT = Rule(
     "duplicate", "the same number is in the table already", exact,
     # what counts as equal: half of these units
     {"seconds": 1.0, "degrees": 1e-4, "metres": 1e-3, "value": 1e-5},
-    "WOD User's Manual (duplicate checks), GTSPP real-time QC manual test 2.11",
+    "WOD User's Manual (duplicate checks)",
 )  # fmt: skip
 NEAR = Rule(
     "near_duplicate", "another platform or source gives this profile as well", near,

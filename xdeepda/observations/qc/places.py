@@ -13,6 +13,7 @@ import numpy as np
 from xdeepda.observations.flags import PROBABLY_BAD
 from xdeepda.observations.qc.rule import Limits, Rule
 from xdeepda.observations.qc.sample import Sample
+from xdeepda.observations.qc.whole import is_xbt
 from xdeepda.observations.target import Target
 
 #: Calendars in which real measurements are dated; others are a model's.
@@ -103,30 +104,30 @@ def _probe(name: str) -> str:
     upper = name.upper()
     if "MBT" in upper or upper == "WMO 800":
         return "mbt"
-    return "xbt" if "XBT" in upper and "AXBT" not in upper else ""
+    return "xbt" if is_xbt(name) else ""
 
 
 POSITION = Rule(
     "position", "the position or depth is missing or impossible", position,
     # the Challenger Deep has 10,935 m; what floats above the sea surface is no water
     {"latitude": 90.0, "longitude": 540.0, "above": -10.0, "deepest": 11_000.0},
-    "Argo QC manual 3.x test 3, GTSPP real-time QC manual test 1.3",
+    "Argo QC manual test 3, GTSPP real-time QC manual (impossible location)",
 )  # fmt: skip
 DATE = Rule(
     "date", "the date is missing or impossible", date,
     # thermometers went to sea in the 18th century; a clock may run ahead by a day
     {"first_year": 1700, "ahead_days": 1.0},
-    "GTSPP real-time QC manual test 1.2, with an earlier first year for the archives",
+    "Argo QC manual test 2, GTSPP (impossible date), with an earlier first year for the archives",
 )  # fmt: skip
 LAND = Rule(
     "land", "no sea in this cell of the model nor in its neighbours", land, {},
-    "GTSPP real-time QC manual test 1.4, on the model's own mask", PROBABLY_BAD,
+    "Argo QC manual test 4, GTSPP (position on land), on the model's own mask", PROBABLY_BAD,
 )  # fmt: skip
 BOTTOM = Rule(
     "bottom", "far below the bottom of the model here", bottom,
     # a smoothed bathymetry hides trenches and canyons
     {"factor": 1.2, "metres": 100.0},
-    "GTSPP real-time QC manual test 1.6 (sounding), on the model's own mask", PROBABLY_BAD,
+    "GTSPP real-time QC manual (bottom), on the model's own mask", PROBABLY_BAD,
 )  # fmt: skip
 DEEPEST = Rule(
     "deepest", "deeper than such an instrument goes", deepest,

@@ -100,7 +100,7 @@ RANGE = Rule(
     "range", "no sea has such a value", global_range,
     # lowest, highest; the salinity of the northern Red Sea passes 41
     {"temperature": (-2.5, 40.0), "salinity": (0.0, 42.0)},
-    "Argo QC manual 3.x test 6, GTSPP real-time QC manual test 2.1",
+    "Argo QC manual test 6, GTSPP real-time QC manual (global impossible values)",
 )  # fmt: skip
 REGION = Rule(
     "region", "the Red Sea or the Mediterranean has no such value", regional_range,
@@ -108,7 +108,7 @@ REGION = Rule(
         "red_sea_temperature": (21.0, 40.0), "red_sea_salinity": (2.0, 42.0),
         "mediterranean_temperature": (10.0, 40.0), "mediterranean_salinity": (2.0, 40.0),
     },
-    "Argo QC manual 3.x test 7 (its 21.7 of the Red Sea lowered to 21)",
+    "Argo QC manual test 7 (its 21.7 of the Red Sea lowered to 21)",
 )  # fmt: skip
 DEPTH_RANGE = Rule(
     "depth_range", "the open ocean has no such value at this depth", depth_range,
@@ -127,5 +127,5 @@ DEPTH_RANGE = Rule(
         # nearer to the equator than this latitude and above this depth nothing is colder
         "tropics": (20.0, 1000.0, 1.0),
     },
-    "GTSPP real-time QC manual test 2.4 (profile envelope); tropics: Ingleby & Huddleston 2007",
+    "GTSPP real-time QC manual (profile envelope); tropics: Ingleby & Huddleston 2007",
 )  # fmt: skip

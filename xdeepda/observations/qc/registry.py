@@ -19,7 +19,7 @@ RULES: tuple[Rule, ...] = (
     places.POSITION, places.DATE, places.LAND, places.BOTTOM, places.DEEPEST,
     ranges.RANGE, ranges.REGION, ranges.DEPTH_RANGE,
     shapes.SPIKE, shapes.GRADIENT, shapes.LAST_STEP, shapes.DENSITY,
-    shapes.CONSTANT, shapes.STUCK, whole.WIRE, whole.PROFILE,
+    shapes.CONSTANT, shapes.STUCK, whole.WIRE, whole.LYING, whole.PROFILE,
     copies.EXACT, copies.NEAR, tracks.SPEED,
 )  # fmt: skip
 

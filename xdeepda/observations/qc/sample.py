@@ -168,7 +168,9 @@ class Sample:
         equal = np.append(key[1:] == key[:-1], False)
         equal[1:] |= equal[:-1]
         at = np.flatnonzero(equal)
-        order[at] = order[at][np.lexsort((self.value[order[at]], key[at]))]
+        rows = order[at]
+        ties = (self.lon, self.lat, self.seconds, self.value)
+        order[at] = rows[np.lexsort((*(column[rows] for column in ties), key[at]))]
         return order
 
     @cached_property
@@ -193,12 +195,18 @@ class Sample:
 
 
 class Levels:
-    """Levels of casts, one after another.
+    """Levels of casts, one after another; equal values at one depth are one level.
+
+    Parameters
+    ----------
+    sample : Sample
+    rows : numpy.ndarray of int64
+        Rows of the table in the order of :attr:`Sample.order`.
 
     Attributes
     ----------
     rows : numpy.ndarray of int64, shape (m,)
-        Row of the table.
+        A row of the table of each level.
     column : numpy.ndarray of int64, shape (m,)
         Cast and variable; equal ones lie together.
     v, z : numpy.ndarray of float64, shape (m,)
@@ -207,10 +215,17 @@ class Levels:
 
     def __init__(self, sample: Sample, rows: np.ndarray) -> None:
         self.sample = sample
-        self.rows = rows
-        self.column = sample.column[rows]
-        self.v = sample.measured[rows]
-        self.z = sample.depth[rows]
+        new = np.ones(rows.size, dtype=bool)
+        for values in (sample.column, sample.depth, sample.value):
+            own = values[rows]
+            new[1:] &= own[1:] == own[:-1]
+        new[1:] = ~new[1:]
+        self._members = rows
+        self._level = np.cumsum(new) - 1
+        self.rows = rows[new]
+        self.column = sample.column[self.rows]
+        self.v = sample.measured[self.rows]
+        self.z = sample.depth[self.rows]
 
     def __len__(self) -> int:
         """Number of levels."""
@@ -225,7 +240,7 @@ class Levels:
 
     def subset(self, keep: np.ndarray) -> Levels:
         """Only some of the levels."""
-        return Levels(self.sample, self.rows[keep])
+        return Levels(self.sample, self._members[keep[self._level]])
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -246,7 +261,7 @@ class Levels:
     def mask(self, failing: np.ndarray) -> np.ndarray:
         """Bring failing levels to the rows of the table."""
         out = np.zeros(self.sample.size, dtype=bool)
-        out[self.rows[failing]] = True
+        out[self._members[failing[self._level]]] = True
         return out
 
 

@@ -6,6 +6,8 @@ either side is judged by none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from xdeepda.observations.flags import PROBABLY_BAD
@@ -172,9 +174,9 @@ def gradient(sample: Sample, limits: Limits) -> np.ndarray:
     kind = sample.kind[levels.rows]
     deep = levels.z > limits["thermocline"]
     fall = _above_below(deep, (limits["fall_above"], limits["fall"]))
-    salty = np.zeros(sample.size, dtype=bool)
-    salty[_pairs(sample)[0]] = True
-    weighed = salty[levels.rows] & salty[levels.rows[up]]
+    salty = np.zeros(len(levels), dtype=bool)
+    salty[_pairs(levels)[0]] = True
+    weighed = salty & salty[up]
     steep = (kind == T) & (((slope > limits["rise"]) & ~weighed) | (slope < -fall))
     steep |= (kind == S) & (levels.z >= limits["deep"]) & (np.abs(slope) > limits["salinity"])
     steep &= up >= 0
@@ -188,21 +190,20 @@ def gradient(sample: Sample, limits: Limits) -> np.ndarray:
 
 def density(sample: Sample, limits: Limits) -> np.ndarray:
     """Heavier water above lighter: the level at fault, or both where none can be told."""
-    nothing = np.zeros(sample.size, dtype=bool)
-    warm, salt = _pairs(sample)
+    levels = sample.levels(sample.kind <= S)
+    warm, salt = _pairs(levels)
     if not warm.size:
-        return nothing
+        return np.zeros(sample.size, dtype=bool)
     import gsw
 
-    p = sample.pressure[warm]
-    absolute = sample.value[salt] * (35.16504 / 35.0)
+    t, s = levels.rows[warm], levels.rows[salt]
+    p = sample.pressure[t]
+    absolute = sample.value[s] * (35.16504 / 35.0)
     potential = np.where(
-        sample.potential[warm], sample.value[warm],
-        gsw.pt0_from_t(absolute, sample.value[warm], p),
-    )  # fmt: skip
+        sample.potential[t], sample.value[t], gsw.pt0_from_t(absolute, sample.value[t], p)
+    )
     heat = gsw.CT_from_pt(absolute, potential)
-    cast = sample.cast[warm]
-    up, down = (_beside(cast, k) for k in (-1, 1))
+    cast = sample.cast[t]
 
     def lighter(below: np.ndarray, above: np.ndarray) -> np.ndarray:
         """How much lighter one level is than another above it, at the pressure between."""
@@ -210,23 +211,32 @@ def density(sample: Sample, limits: Limits) -> np.ndarray:
         own = gsw.rho(absolute[below], heat[below], middle)
         return np.asarray(gsw.rho(absolute[above], heat[above], middle) - own)
 
-    every = np.arange(warm.size)
-    limit = _density_limit(sample, salt, limits)
-    inverted = (up >= 0) & (lighter(every, up) > limit)
-    if not inverted.any():
-        return nothing
-    low = np.flatnonzero(inverted)
+    found = _at_fault(
+        lighter, _beside(cast, -1), _beside(cast, 1), _density_limit(sample, s, limits)
+    )
+    failing = np.zeros(len(levels), dtype=bool)
+    failing[warm[found]] = failing[salt[found]] = True
+    return levels.mask(failing)
+
+
+def _at_fault(
+    lighter: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    up: np.ndarray,
+    down: np.ndarray,
+    limit: np.ndarray,
+) -> np.ndarray:
+    """Levels that make the column unstable, as positions.
+
+    The lower one of two if it is lighter than the next above as well; the upper one if it
+    is heavier than the next below; both if that tells nothing.
+    """
+    low = np.flatnonzero((up >= 0) & (lighter(np.arange(up.size), up) > limit))
     high = up[low]
     over, under = up[high], down[low]
-    # the lower one is at fault if it is lighter than the next above, too; the upper one if
-    # it is heavier than the next below
     fault_low = (over >= 0) & (lighter(low, over) > limit[low])
     fault_high = (under >= 0) & (lighter(under, high) > limit[high])
     unsure = fault_low == fault_high
-    bad = np.concatenate([low[fault_low | unsure], high[fault_high | unsure]])
-    nothing[warm[bad]] = True
-    nothing[salt[bad]] = True
-    return nothing
+    return np.concatenate([low[fault_low | unsure], high[fault_high | unsure]])
 
 
 def _density_limit(sample: Sample, rows: np.ndarray, limits: Limits) -> np.ndarray:
@@ -235,17 +245,17 @@ def _density_limit(sample: Sample, rows: np.ndarray, limits: Limits) -> np.ndarr
     return np.where(bottle, float(limits["bottle"]), float(limits["kg_m3"]))
 
 
-def _pairs(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of temperature and salinity of the same cast and depth, by cast and depth."""
-    use = (sample.good & np.isfinite(sample.depth))[sample.order]
+def _pairs(levels: Levels) -> tuple[np.ndarray, np.ndarray]:
+    """Levels of temperature and salinity of the same cast and depth, by cast and depth."""
+    kind, cast = levels.sample.kind[levels.rows], levels.sample.cast[levels.rows]
     parts = []
-    for kind in (T, S):
-        rows = sample.order[use & (sample.kind[sample.order] == kind)]
-        key = sample.cast[rows] * 30_000.0 + sample.depth[rows]
+    for own in (T, S):
+        at = np.flatnonzero(kind == own)
+        key = cast[at] * 30_000.0 + levels.z[at]
         by_key = np.argsort(key, kind="stable")
-        rows, key = rows[by_key], key[by_key]
+        at, key = at[by_key], key[by_key]
         first = np.append(True, key[1:] != key[:-1])[: key.size]
-        parts.append((rows[first], key[first]))
+        parts.append((at[first], key[first]))
     (warm, one), (salt, other) = parts
     if not (warm.size and salt.size):
         return warm[:0], salt[:0]
@@ -281,7 +291,7 @@ SPIKE = Rule(
         "temperature": (6.0, 2.0), "salinity": (0.9, 0.3), "deep": 500.0,
         "close_share": 0.5, "gap": 50.0, "gap_deep": 100.0,
     },
-    "Argo QC manual 3.x test 9; Ingleby & Huddleston 2007 (spikes)",
+    "Argo QC manual test 9; Ingleby & Huddleston 2007 (spikes)",
 )  # fmt: skip
 LAST_STEP = Rule(
     "last_step", "the deepest value jumps from the one above", last_step,
@@ -302,5 +312,5 @@ DENSITY = Rule(
     "density", "heavier than the water below, or lighter than that above", density,
     # the salinity of water samples was known to 0.02 to 0.05 for most of the century
     {"kg_m3": 0.03, "bottle": 0.06},
-    "Argo QC manual 3.x test 14, Ingleby & Huddleston 2007 (stability check)",
+    "Argo QC manual test 14, Ingleby & Huddleston 2007 (stability check)",
 )  # fmt: skip

@@ -57,18 +57,30 @@ class _Track:
         )
         self.order = order
 
-    def fast(self, a: np.ndarray, b: np.ndarray, limit: np.ndarray, limits: Limits) -> np.ndarray:
-        """Whether the way between reports was too fast; false where one is none (-1)."""
-        both = (a >= 0) & (b >= 0)
-        both &= self.platform[a] == self.platform[b]
+    def metres(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Distance along the great circle."""
         y1, y2 = np.deg2rad(self.lat[a]), np.deg2rad(self.lat[b])
         dx = np.deg2rad(self.lon[b] - self.lon[a])
         half = np.sin((y2 - y1) / 2) ** 2 + np.cos(y1) * np.cos(y2) * np.sin(dx / 2) ** 2
-        metres = 2e3 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
+        return 2e3 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
+
+    def fast(self, a: np.ndarray, b: np.ndarray, limit: np.ndarray, limits: Limits) -> np.ndarray:
+        """Whether the way between reports was too fast; false where one is none (-1)."""
         time = np.maximum(np.abs(self.seconds[b] - self.seconds[a]), limits["seconds"])
         # noon or midnight sharp: the archive knew the day alone
         time += 43_200.0 * ((self.seconds[a] % 43_200 == 0) | (self.seconds[b] % 43_200 == 0))
-        return both & ((metres - limits["metres"]) / time > limit[b])
+        return self.same(a, b) & ((self.metres(a, b) - limits["metres"]) / time > limit[b])
+
+    def same(self, *reports: np.ndarray) -> np.ndarray:
+        """Whether reports are all there and of one platform."""
+        found = np.ones(reports[0].size, dtype=bool)
+        for report in reports:
+            found &= (report >= 0) & (self.platform[report] == self.platform[reports[0]])
+        return found
+
+
+#: Report two before, one before, here, one after, two after.
+_Way = list[np.ndarray]
 
 
 def _outliers(track: _Track, limit: np.ndarray, limits: Limits) -> np.ndarray:
@@ -79,34 +91,51 @@ def _outliers(track: _Track, limit: np.ndarray, limits: Limits) -> np.ndarray:
         if here.size < 2:
             break
         wide = np.concatenate([[-1, -1], here, [-1, -1]])
-        way = [wide[k : k + here.size] for k in range(5)]  # two before, one before, here, ...
-        into = track.fast(way[1], way[2], limit, limits)
-        out = track.fast(way[2], way[3], limit, limits)
-        around = track.fast(way[1], way[3], limit, limits)
-        first = ~_same(track, way[1], way[2])
-        last = ~_same(track, way[2], way[3])
-        # the way to the neighbour's neighbour: an end is at fault only if that is too far, too
-        ahead = track.fast(way[2], way[4], limit, limits)
-        behind = track.fast(way[0], way[2], limit, limits)
-        bad = into & out & ~around & ~first & ~last
-        # the leap of a report beside a long pause: the way without it is possible
-        bad |= into & behind & ~out & ~around & ~first & ~last
-        bad |= out & ahead & ~into & ~around & ~first & ~last
-        # two reports alone: no one can tell, both are doubtful
-        bad |= first & out & (ahead | ~_same(track, way[2], way[4]))
-        bad |= last & into & (behind | ~_same(track, way[0], way[2]))
+        way = [wide[k : k + here.size] for k in range(5)]
+        bad = _by_speed(track, way, limit, limits)
+        if not bad.any():
+            bad = _by_length(track, way, limit, limits)
         if not bad.any():
             break
         # of neighbours that seem at fault only the first goes now, the others may be cleared
         number = np.flatnonzero(bad)
         alone = np.append(True, np.diff(number) > 1)
-        lost[here[number[alone | (first | last)[number]]]] = True
+        end = ~track.same(way[1], way[2]) | ~track.same(way[2], way[3])
+        lost[here[number[alone | end[number]]]] = True
     return lost
 
 
-def _same(track: _Track, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Whether both reports are there and of one platform."""
-    return (a >= 0) & (b >= 0) & (track.platform[a] == track.platform[b])
+def _by_speed(track: _Track, way: _Way, limit: np.ndarray, limits: Limits) -> np.ndarray:
+    """Reports without which the track would be possible."""
+    before, last, here, next_, after = way
+
+    def fast(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return track.fast(a, b, limit, limits)
+
+    into, out, around = fast(last, here), fast(here, next_), fast(last, next_)
+    behind, ahead = fast(before, here), fast(here, after)
+    inner = track.same(last, here, next_) & ~around
+    # a leap to and fro, or to one side with a long pause on the other
+    bad = inner & ((into & out) | (into & behind) | (out & ahead))
+    # an end is at fault if the neighbour's neighbour is too far as well; two reports alone are
+    # both doubtful
+    first, end = ~track.same(last, here), ~track.same(here, next_)
+    bad |= first & out & (ahead | ~track.same(here, after))
+    return bad | (end & into & (behind | ~track.same(before, here)))
+
+
+def _by_length(track: _Track, way: _Way, limit: np.ndarray, limits: Limits) -> np.ndarray:
+    """Of two reports that are too far apart the one without which the track is shorter."""
+    before, last, here, next_, after = way
+    bad = np.zeros(here.size, dtype=bool)
+    for a, b, c, other in ((before, last, next_, last), (last, next_, after, next_)):
+        # a - b - c is the track without this report, the other end of the leap being b
+        ends = track.same(a, b, c, here)
+        without = track.metres(a, b) + track.metres(b, c)
+        with_it = track.metres(a, here) + track.metres(here, c)
+        leap = track.fast(np.minimum(here, other), np.maximum(here, other), limit, limits)
+        bad |= ends & leap & (without + np.maximum(limits["metres"], 0.1 * with_it) < with_it)
+    return bad
 
 
 def speed(sample: Sample, limits: Limits) -> np.ndarray:
@@ -143,5 +172,5 @@ SPEED = Rule(
     "speed", "the platform cannot have come here in time", speed,
     # m/s; positions are known to 20 km and times to 10 minutes
     {"ship": 15.0, "slow": 3.0, "metres": 20_000.0, "seconds": 600.0, "share": 0.2},
-    "Ingleby & Huddleston 2007 (track check), Argo QC manual 3.x test 5 (3 m/s)", PROBABLY_BAD,
+    "Ingleby & Huddleston 2007 (track check), Argo QC manual test 5 (3 m/s)", PROBABLY_BAD,
 )  # fmt: skip
