@@ -26,10 +26,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "kernel": 5,
     },
     "hybrid": {
-        "patterns": 120,
+        "patterns": 144,
         "truncation": 4.0,
         "ensemble": 108,
-        "localisation": 4500.0,
+        "localisation": 6000.0,
         "most": 80,
         "stride": 2,
         "width": 40,
@@ -199,13 +199,13 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
     Parameters
     ----------
     patterns : int
-        EOFs of the filter (120; fewer where the run is short).
+        EOFs of the filter (144; fewer where the run is short).
     truncation : float
         Factor on the variance that the EOFs leave out, as an error of the observations (4).
     ensemble : int
         Anomalies of the control run in the EnOI (108; fewer where the run is short).
     localisation : float
-        Distance in km beyond which no observation acts in the EnOI (4500).
+        Distance in km beyond which no observation acts in the EnOI (6000).
     most : int
         Observations that a water column uses in the EnOI (80).
     stride : int
@@ -239,7 +239,7 @@ def fitting(spec: ArchitectureSpec, cycles: int) -> ArchitectureSpec:
     cycles : int
         Of the shortest part of the run that something is fitted to.
     """
-    most = {"patterns": cycles // 3, "ensemble": cycles}
+    most = {"patterns": cycles * 2 // 3, "ensemble": cycles}
     changed = {
         k: max(2, limit)
         for k, limit in most.items()

@@ -31,9 +31,9 @@ def test_the_same_seed_gives_the_same_bits(ocean, network, settings, model):
 def test_a_short_run_has_fewer_patterns_and_says_so(ocean, network, settings, caplog):
     with caplog.at_level(logging.INFO, logger="xdeepda"):
         model = xdeepda.train(ocean, network, **settings)
-    assert model.architecture.settings["patterns"] == 16
+    assert model.architecture.settings["patterns"] == 32
     assert model.architecture.settings["ensemble"] == 48
-    assert "16 patterns and 48 anomalies" in caplog.text
+    assert "32 patterns and 48 anomalies" in caplog.text
 
 
 def test_a_training_cut_in_two_is_one_training(ocean, network, settings, tmp_path):
