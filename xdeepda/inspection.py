@@ -40,7 +40,7 @@ def describe(obj: xr.Dataset | xr.DataArray) -> str:
     lines += [f"  {word:<{width}}  {text}" for word, text in found.rows]
     lines.append("  verbs:")
     for verb, told in found.missing.items():
-        lines.append(f"    .{verb:<11} " + ("ready" if not told else "; ".join(told)))
+        lines.append(f"    .{verb:<15} " + ("ready" if not told else "; ".join(told)))
     return "\n".join(lines)
 
 
@@ -105,6 +105,8 @@ def _inspect_table(obj: xr.Dataset | xr.DataArray, found: Description) -> None:
     found.rows += [(role, f"{name!r}") for role, name in roles.items()]
     lacking = [r for r in ("time", "latitude", "longitude") if r not in roles]
     told = [f"no {r} found" for r in lacking]
+    for verb in ("quality_control", "quality_report"):
+        found.missing[verb] = told
     for verb in ("superob", "network"):
         found.missing[verb] = told or ["needs like= (a field of the model)"]
 

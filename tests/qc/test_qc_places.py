@@ -11,7 +11,7 @@ from qc_tables import DEPTH, casts, failed, planted, table, where
 
 from xdeepda import quality_control
 from xdeepda.errors import InputError
-from xdeepda.observations.qc.ranges import MEDITERRANEAN, inside
+from xdeepda.observations.qc.seas import MEDITERRANEAN, inside
 
 # ---- positions and dates
 
@@ -112,6 +112,13 @@ def test_land_does_not_depend_on_how_the_model_is_written(sea):
     other = other.assign_coords(lon=(((sea.roll(lon=7, roll_coords=True).lon + 180) % 360) - 180))
     other["lon"].attrs["units"] = "degrees_east"
     assert failed(quality_control(places(lon), other), "land") == [0, 1, 2]
+
+
+def test_a_sea_that_the_model_leaves_out_is_no_land(sea):
+    """The Red Sea lies in the middle of the land of this model."""
+    ds = places([39.0, 22.0]).assign_coords(latitude=("obs", [19.0, 19.0]))
+    ds = planted(ds, "value", 0, 25.0)
+    assert failed(quality_control(ds, sea.where(sea.lon > 80)), "land") == [1]
 
 
 def test_outside_of_a_region_nothing_is_known(sea):

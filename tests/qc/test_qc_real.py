@@ -83,6 +83,22 @@ def test_planted_errors_are_caught(bench, xbts):
         assert found[name].false_alarm_rate < 0.001, name
 
 
+def test_a_coarse_model_calls_no_real_cast_land(xbts, data_folder):
+    """A grid of 4 degrees, without the Mediterranean and the Red Sea, in which casts lie."""
+    path = data_folder / "models/mitgcm_a.nc"
+    with xr.open_dataset(path, decode_times=False) as run:
+        checked = xdeepda.quality_control(xbts, run[["thetao"]].isel(time=slice(0, 3)))
+    assert not [t for t in checked["reason"].values if t.startswith(("QC land", "QC bottom"))]
+    inland = xbts.assign_coords(
+        latitude=("obs", np.full(xbts.sizes["obs"], 55.0)),
+        longitude=("obs", np.full(xbts.sizes["obs"], 90.0)),
+    )
+    with xr.open_dataset(path, decode_times=False) as run:
+        checked = xdeepda.quality_control(inland, run[["thetao"]].isel(time=slice(0, 3)))
+    told = [t.startswith("QC land") for t in checked["reason"].values]
+    assert sum(told) == int((~rejected(xbts["qc"].values)).sum())
+
+
 def test_what_is_flagged_is_reported(xbts):
     report = xdeepda.quality_report(xbts.deepda.quality_control())
     assert report.by_rule["supplied"] == 2506

@@ -75,6 +75,15 @@ def test_the_red_sea_is_judged_in_situ():
     assert failed(quality_control(table({**rows, "value": theta - 1.0})), "region") == [0]
 
 
+def test_the_balearic_sea_is_part_of_the_mediterranean():
+    rows = {
+        "value": [12.9, 38.45], "variable": ["thetao", "so"], "depth": [2500.0] * 2,
+        "time": [np.datetime64("2005-01-01", "ns")] * 2, "latitude": [40.5] * 2,
+        "longitude": [3.5] * 2,
+    }  # fmt: skip
+    assert failed(quality_control(table(rows))) == []
+
+
 def test_zero_in_the_tropics_is_no_temperature():
     ds = casts(salinity=False).assign_coords(latitude=("obs", np.full(6 * DEPTH.size, 5.0)))
     row = where(ds)[8]

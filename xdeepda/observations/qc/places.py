@@ -13,6 +13,7 @@ import numpy as np
 from xdeepda.observations.flags import PROBABLY_BAD
 from xdeepda.observations.qc.rule import Limits, Rule
 from xdeepda.observations.qc.sample import Sample
+from xdeepda.observations.qc.seas import SEAS, inside
 from xdeepda.observations.qc.whole import is_xbt
 from xdeepda.observations.target import Target
 
@@ -60,7 +61,10 @@ def _columns(sample: Sample, like: Target) -> np.ndarray:
 
 
 def land(sample: Sample, limits: Limits) -> np.ndarray:
-    """No sea in the cell of `like`, nor in any of its eight neighbours."""
+    """No sea in the cell of `like`, nor in any of its eight neighbours.
+
+    In a marginal sea of which the model has no cell at all nothing can be told.
+    """
     like = sample.like
     nothing = np.zeros(sample.size, dtype=bool)
     if like is None or like.grid.lat is None or like.grid.lon is None:
@@ -68,7 +72,12 @@ def land(sample: Sample, limits: Limits) -> np.ndarray:
     wet = np.asarray(like.wet.any(axis=(0, 1)))
     dry = ~_around(wet, like.grid.cyclic).ravel()
     column = _columns(sample, like)
-    return (column >= 0) & dry[column]
+    found = (column >= 0) & dry[column]
+    lon, lat = np.meshgrid(like.grid.lon, like.grid.lat)
+    for sea in SEAS:
+        if not inside(sea, lon[wet], lat[wet]).any():
+            found &= ~inside(sea, sample.lon, sample.lat)
+    return found
 
 
 def bottom(sample: Sample, limits: Limits) -> np.ndarray:

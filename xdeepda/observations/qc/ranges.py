@@ -9,45 +9,7 @@ import numpy as np
 
 from xdeepda.observations.qc.rule import Limits, Rule, step
 from xdeepda.observations.qc.sample import S, Sample, T
-
-#: Corners (longitude, latitude) of the regions of the Argo QC manual, test 7.
-RED_SEA = ((40.0, 10.0), (50.0, 20.0), (30.0, 30.0))
-MEDITERRANEAN = ((-6.0, 30.0), (40.0, 30.0), (35.0, 40.0), (20.0, 42.0), (15.0, 50.0), (5.0, 40.0))
-#: The Sulu Sea is closed by sills of 400 m and holds 10 degrees to its bottom at 5,000 m.
-SULU_SEA = ((117.0, 9.5), (119.5, 5.0), (122.5, 6.5), (123.5, 9.0), (122.0, 12.0), (119.0, 11.5))
-
-#: Seas whose deep water is warmer or saltier than the open ocean allows.
-CLOSED = (RED_SEA, MEDITERRANEAN, SULU_SEA)
-
-
-def inside(region: tuple[tuple[float, float], ...], lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Whether points lie in a polygon of the plane of longitude and latitude.
-
-    Parameters
-    ----------
-    region : corners (longitude, latitude) in degrees
-    lon, lat : numpy.ndarray, shape (n,)
-        Any longitude.
-
-    Examples
-    --------
-    >>> inside(RED_SEA, np.array([38.0, 398.0, 0.0]), np.array([20.0, 20.0, 20.0])).tolist()
-    [True, True, False]
-    """
-    corners = np.asarray(region)
-    (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
-    with np.errstate(invalid="ignore"):
-        everywhere = np.mod(lon + 180.0, 360.0) - 180.0
-    near = (everywhere >= west) & (everywhere <= east) & (lat >= south) & (lat <= north)
-    x, lat = everywhere[near], lat[near]
-    found = np.zeros(x.shape, dtype=bool)
-    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if y1 == y2:
-            continue
-        crossing = (y1 > lat) != (y2 > lat)
-        found ^= crossing & (x < (x2 - x1) * (lat - y1) / (y2 - y1) + x1)
-    near[near] = found
-    return near
+from xdeepda.observations.qc.seas import CLOSED, MEDITERRANEAN, RED_SEA, inside
 
 
 def _outside(

@@ -94,7 +94,7 @@ class QualityReport:
             lines.append(row.rstrip())
         if which.size < total.size:
             lines.append(
-                f"... and {total.size - which.size} more ({int((bad > 0).sum())} with any)"
+                f"... and {total.size - which.size} more; {int((bad > 0).sum())} have rejected rows"
             )
         return lines
 
@@ -115,7 +115,9 @@ class QualityReport:
         options = {"figsize": (11, 8), "layout": "constrained", **figure}
         fig, axes = plt.subplot_mosaic([["rule", "platform"], ["year", "year"]], **options)
         rules = {n: v for n, v in self.by_rule.items() if v and n not in (PASSED, EMPTY)}
-        axes["rule"].barh(list(rules), list(rules.values()))
+        bars = axes["rule"].barh(list(rules), list(rules.values()))
+        axes["rule"].bar_label(bars, padding=2)
+        axes["rule"].margins(x=0.15)
         axes["rule"].invert_yaxis()
         axes["rule"].set(xlabel="rows rejected", title=f"by rule: {self._rejected_text()}")
         self._stacked(axes["platform"], "by_platform", "platform")
