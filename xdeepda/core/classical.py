@@ -247,7 +247,9 @@ def _solutions(
     """
     innovation, noise = _normalised(deviation, observations)
     cell, table = observations.cell, afloat(correlation.table)
-    pairs = correlation.between(cell, cell) if cell.numel() ** 2 <= TABLE else None
+    # all pairs once, or those of each column on their own: what is less work
+    own = solved.numel() * min(most, cell.numel()) ** 2
+    pairs = correlation.between(cell, cell) if cell.numel() ** 2 <= min(own, TABLE) else None
     for rows, near, weight in _neighbours(correlation, cell, most, solved):
         valid = weight > 0
         if pairs is None:
