@@ -13,6 +13,7 @@ import xdeepda
 from xdeepda.bridge import Simulator, TruthReader, tensors_of
 from xdeepda.calendar import Cycle
 from xdeepda.errors import DivergenceError
+from xdeepda.observations.interpolation import PointOperator
 from xdeepda.source import RunSource
 
 
@@ -118,3 +119,21 @@ def test_impossible_observations_are_held_and_told(ocean, cells, tiny_model):
 def test_nothing_is_told_of_an_ordinary_analysis(ocean, cells, tiny_model, recwarn):
     xdeepda.assimilate(ocean, cells, model=tiny_model)
     assert not [w for w in recwarn if "standard deviations" in str(w.message)]
+
+
+@pytest.mark.parametrize("variable", [0, 1])
+def test_states_are_read_at_points_in_units_of_the_variable(tensors, pair_model, variable):
+    rng = np.random.default_rng(variable)
+    wet = pair_model.wet
+    anomaly = np.where(wet, rng.normal(size=(3, *wet.shape)), np.nan)
+    where = rng.uniform(0, 800, 40), rng.uniform(-70, 70, 40), rng.uniform(-180, 180, 40)
+    operator = PointOperator.on(pair_model.grid, wet[variable], *where)
+    expected = np.nan_to_num(operator.apply(anomaly[:, variable]))
+    x = tensors.normalise(anomaly.reshape(3, -1, *wet.shape[2:])).requires_grad_()
+    points = tensors.points(variable, *where)
+    there = points(x)
+    assert (operator.reached).any()
+    np.testing.assert_allclose(there.detach(), expected, atol=1e-5)
+    y = torch.from_numpy(rng.normal(size=(3, 40)).astype("f4"))
+    (there * y).sum().backward()
+    np.testing.assert_allclose(x.grad, points.adjoint(y, tensors.shape), atol=1e-5)

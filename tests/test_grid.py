@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xdeepda.axes import DIMS
@@ -196,3 +196,29 @@ def test_a_grid_survives_json():
 def test_members_come_first():
     da = field().expand_dims(member=[3, 4], axis=2)
     assert canonical(da).dims == DIMS
+
+
+@given(
+    st.lists(st.floats(0.05, 40), min_size=1, max_size=40),
+    st.floats(-90, 300),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=40, deadline=None)
+def test_many_points_are_located_as_few_are(widths, first, seed):
+    """The table that is used for many points leads to the same cells as a search."""
+    centres = first + np.cumsum(widths)
+    grid = Grid(None, None, centres)
+    rng = np.random.default_rng(seed)
+    edges = grid.lon_edges
+    lon = np.concatenate(
+        [rng.uniform(-540, 540, 2000), edges, np.nextafter(edges, 1e9), np.nextafter(edges, -1e9),
+         [np.nan]]
+    )  # fmt: skip
+    many = grid.locate(0.0, 0.0, lon)
+    few = np.concatenate([grid.locate(0.0, 0.0, part) for part in np.array_split(lon, 100)])
+    np.testing.assert_array_equal(many, few)
+    at = edges[0] + np.mod(lon - edges[0], 360.0)
+    with np.errstate(invalid="ignore"):
+        cell = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, centres.size - 1)
+        expected = np.where((at >= edges[0]) & (at <= edges[-1]), cell, -1)
+    np.testing.assert_array_equal(many, expected)

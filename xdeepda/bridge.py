@@ -18,10 +18,12 @@ from torch import Tensor
 from xdeepda.climatology import anomalies
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import MemberNoise, cycle, perturb
+from xdeepda.core.interpolation import Interpolation
 from xdeepda.core.registry import build, weight_shapes
 from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State, climatological
 from xdeepda.errors import DivergenceError, ModelFileError
+from xdeepda.observations.interpolation import interpolation_weights
 from xdeepda.options import device_of
 from xdeepda.source import HOLD_BYTES
 
@@ -56,7 +58,7 @@ class Tensors:
         device: str | None = None,
     ) -> None:
         self.device = torch.device(device_of(device))
-        self.climatology, self.wet = climatology, wet
+        self.grid, self.climatology, self.wet = grid, climatology, wet
         self.scale = statistics.scale.astype(np.float32)
         self.geometry = _geometry(grid, wet, statistics).to(self.device)
 
@@ -110,6 +112,29 @@ class Tensors:
         parts = (torch.from_numpy(part).to(self.device) for part in (value, variance, mask))
         values, errors, seen = (part.view(len(rows), channels, ny, nx) for part in parts)
         return Observed(values, errors, seen, self.season(fraction).expand(len(rows), 2))
+
+    def points(self, variable: int, depth: Any, latitude: Any, longitude: Any) -> Interpolation:
+        """H of a state: anomalies at points in units of a variable, with gradients.
+
+        Parameters
+        ----------
+        variable : int
+            Position of the variable in the state.
+        depth, latitude, longitude : array-like, shape (n,)
+            Metres positive down, degrees.
+
+        Returns
+        -------
+        Interpolation
+            Takes states (..., C, Y, X) to points (..., n); 0 where no sea is in reach.
+        """
+        wet = self.wet[variable]
+        index, weight = interpolation_weights(self.grid, wet, depth, latitude, longitude)
+        index = index + variable * wet.size
+        weight = weight * self.scale[index // wet[0].size]
+        return Interpolation(
+            torch.from_numpy(index), torch.from_numpy(weight.astype(np.float32))
+        ).to(self.device)
 
 
 def _geometry(grid: Grid, wet: np.ndarray, statistics: Statistics) -> Geometry:

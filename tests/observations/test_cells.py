@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, MemoryForeseenError
 from xdeepda.grid import Grid
-from xdeepda.observations import Cells, merge, superob
+from xdeepda.observations import Cells, merge, placing, superob
+from xdeepda.observations import cells as cells_module
 from xdeepda.observations.cells import combine
 from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.target import target_of
@@ -327,3 +328,58 @@ def test_superob_of_superobservations_is_the_same(field):
     again = superob(ds, field, cycle="month")
     for name in ("thetao", "thetao_error", "thetao_count"):
         np.testing.assert_array_equal(again[name], ds[name])
+
+
+def loop(key, value, error, profile, count, rho):
+    """The same sums, key by key."""
+    out = []
+    for k in np.unique(key):
+        mine = key == k
+        weight = error[mine] ** -2.0
+        m = np.unique(profile[mine]).size
+        mean = (weight * value[mine]).sum() / weight.sum()
+        spread = np.sqrt(mine.sum() / weight.sum() * (rho + (1 - rho) / m))
+        out.append((k, mean, spread, count[mine].sum()))
+    return [np.array(c) for c in zip(*out, strict=True)]
+
+
+@pytest.mark.parametrize("block", [7, 64, 2**17])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("spread", [5, 300, 2**61])
+def test_combine_in_blocks_and_with_wide_keys(monkeypatch, block, threads, spread):
+    """Blocks, threads and keys too wide to be packed change nothing; casts may be interleaved."""
+    monkeypatch.setattr(placing, "BLOCK", block)
+    monkeypatch.setattr(cells_module, "BLOCK", block)
+    monkeypatch.setattr(placing, "_THREADS", threads)
+    rng = np.random.default_rng(spread % 97)
+    n = 1500
+    key = rng.integers(0, 60, n) * (spread // 60 + 1) - 3
+    value, error = rng.normal(15, 1, n), rng.uniform(0.1, 2, n)
+    profile, count = rng.integers(0, 6, n), rng.integers(1, 4, n)
+    done = combine(key, value, error, profile, count=count, rho=0.3)
+    expected = loop(key, value, error, profile, count, 0.3)
+    np.testing.assert_array_equal(done.key, expected[0])
+    np.testing.assert_allclose(done.value, expected[1], rtol=1e-12)
+    np.testing.assert_allclose(done.error, expected[2], rtol=1e-12)
+    np.testing.assert_array_equal(done.count, expected[3])
+    np.testing.assert_array_equal(done.key[done.row_group], key)
+
+
+def test_combine_gives_the_same_bits_in_any_blocks_and_threads(monkeypatch):
+    rng = np.random.default_rng(0)
+    n = 5000
+    args = (
+        rng.integers(0, 900, n),
+        rng.normal(size=n),
+        rng.uniform(0.1, 1, n),
+        rng.integers(0, 9, n),
+    )
+    results = []
+    for block, threads in ((2**17, 1), (100, 1), (333, 4)):
+        monkeypatch.setattr(cells_module, "BLOCK", block)
+        monkeypatch.setattr(placing, "BLOCK", block)
+        monkeypatch.setattr(placing, "_THREADS", threads)
+        results.append(combine(*args))
+    for other in results[1:]:
+        for name in ("key", "value", "error", "count", "row_group"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(results[0], name))

@@ -33,8 +33,8 @@ from xdeepda.observations.table import as_table, variables_of
 from xdeepda.observations.target import Target
 from xdeepda.progress import progress_bar
 
-#: Rows of a range of cycles: some 300 MB while they are combined.
-ROWS = 2**22
+#: Rows of a range of cycles: some 200 MB while they are combined.
+ROWS = 2**21
 #: Smaller chunks are read together.
 _CHUNK = 2**17
 

@@ -113,9 +113,12 @@ def place(
 
     def work(rows: slice) -> None:
         here, own = positions.part(rows), fate[rows]
+        found, flat = number[rows], cell[rows]
         alive = own == USED
-        found = number[rows]
-        found[alive] = numbers(here.time[alive])
+        if alive.all():
+            found[:] = numbers(here.time)
+        else:
+            found[alive] = numbers(here.time[alive])
         if period is not None:
             own[alive & ((found < period[0]) | (found > period[1]))] = PERIOD
         level = vertical.locate(here.depth, 0.0, 0.0)
@@ -124,9 +127,13 @@ def place(
         column = horizontal.locate(0.0, here.latitude, here.longitude)
         own[(own == USED) & (column < 0)] = AREA
         own[(own == USED) & (level < 0)] = DEPTH
-        cell[rows] = (variable[rows].astype(np.int64) * nz + level) * (ny * nx) + column
+        flat[:] = variable[rows]
+        flat *= nz
+        flat += level
+        flat *= ny * nx
+        flat += column
         alive = np.flatnonzero(own == USED)
-        own[alive[~sea[cell[rows][alive]]]] = LAND
+        own[alive[~sea[flat[alive]]]] = LAND
 
     in_blocks(fate.size, work)
     return number, cell
