@@ -34,6 +34,7 @@ from xdeepda.observations.readers.decode import (
     times,
 )
 from xdeepda.observations.readers.flags import SCHEMES, Scheme, map_flags
+from xdeepda.observations.readers.hdf5 import check_heaps
 from xdeepda.observations.readers.packing import DAMAGE, opened
 from xdeepda.observations.readers.rows import Levels, Measured, make_table
 
@@ -63,6 +64,9 @@ HEAD = 4096
 
 #: Largest size in bytes that a compressed file, or a text, is expanded to in memory.
 MAX_EXPANDED = 2**30
+
+#: Bytes that are read at once.
+_BLOCK = 2**20
 
 #: Classic files up to this size are read at once, larger ones are left on disk.
 _SMALL = 2**26
@@ -205,14 +209,18 @@ class Source:
     def _expand(self) -> bytes:
         """Read (and decompress) up to the limit."""
         assert self.path is not None
+        blocks, size = [], 0
         try:
             with opened(self.path, self.member) as (file, _):
-                data = file.read(MAX_EXPANDED + 1)
+                # in blocks: one large number would be allocated whatever the size of the file
+                while block := file.read(_BLOCK):
+                    size += len(block)
+                    if size > MAX_EXPANDED:
+                        raise MemoryForeseenError(self._too_large())
+                    blocks.append(block)
         except DAMAGE as error:
             raise InputError(f"{self.name}: the file is truncated or damaged: {error}") from None
-        if len(data) > MAX_EXPANDED:
-            raise MemoryForeseenError(self._too_large())
-        return data
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def text(self) -> str:
         """Whole content as text: UTF-8, else Latin-1.
@@ -278,6 +286,7 @@ class Source:
 
         path = self._expanded_file() if self.packed else str(self.path)
         try:
+            check_heaps(path)
             raw = netCDF4.Dataset(path, mode="r")
             # xarray has no place for a scalar of the name of a dimension
             scalars = [n for n, v in raw.variables.items() if n in raw.dimensions and not v.ndim]
@@ -312,7 +321,7 @@ class Source:
         assert self.path is not None
         try:
             with opened(self.path, self.member) as (packed, _):
-                while block := packed.read(2**20):
+                while block := packed.read(_BLOCK):
                     size += len(block)
                     if size > MAX_EXPANDED:
                         raise MemoryForeseenError(self._too_large())

@@ -44,6 +44,10 @@ NAME, PROSE = "csv", "documentation"
 
 _LABEL = re.compile(r"\s*(?P<name>[^\[(]*?)\s*[\[(](?P<unit>[^\])]*)[\])]\s*")
 _SEPARATORS = ",;\t"
+_PLAIN = {
+    "m": ("m", "meter", "meters", "metre", "metres"),
+    "dbar": ("dbar", "decibar", "decibars"),
+}
 _PLACES = ("time", "latitude", "longitude")
 
 
@@ -181,7 +185,10 @@ def _vertical(frame: pd.DataFrame, head: Head, role: str, target: str, source: S
     unit = head.units[at] or ("m" if role == "depth" else "")
     if not unit:
         raise InputError(f"{source.name}: column {head.labels[at]!r} has no units, e.g. [dbar]")
-    return np.asarray(unit_tools.convert(_numbers(frame, head, at, source), unit, target))
+    values = _numbers(frame, head, at, source)
+    if unit.lower() in _PLAIN[target]:  # pint takes seconds to load
+        return values
+    return np.asarray(unit_tools.convert(values, unit, target))
 
 
 def _qualities(frame: pd.DataFrame, head: Head, source: Source) -> tuple[Any, Any]:

@@ -35,6 +35,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+#: Reader of tables that were written: what they say of their readers stays.
+_TABLE = "table"
+
 #: More different notes than this are told in the log alone.
 _MOST_NOTES = 40
 
@@ -265,6 +268,7 @@ def _open_one(item: _Item, reader: Reader | None) -> xr.Dataset:
     with Source(path, member=item.member, dataset=dataset) as source:
         own = recognise(source) if reader is None else reader
         table = _read(own, source)
+    table.attrs["reader"] = own.name if own.name != _TABLE else table.attrs.get("reader", _TABLE)
     if own.ignores:
         table.attrs["ignored"] = "; ".join(own.ignores)
     if table.sizes["obs"] == 0:

@@ -49,6 +49,7 @@ def _read(source: Source) -> xr.Dataset:
     if not fields:
         found = [f"{n} ({ds[n].attrs.get('long_name', '')})" for n in map(str, ds.data_vars)
                  if _EPIC.match(n) and not n.startswith("Q")]  # fmt: skip
+        found = found or [str(n) for n in ds.data_vars]
         raise NothingMeasured(f"holds no temperature and no salinity, only {', '.join(found[:8])}")
     frame = Frame(source, fields)
     levels = Levels(
