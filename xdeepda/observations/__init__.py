@@ -10,6 +10,7 @@ from __future__ import annotations
 from xdeepda.observations import readers
 from xdeepda.observations.cells import Cells, merge
 from xdeepda.observations.gridded import from_gridded
+from xdeepda.observations.instruments import assumed_error, measurement_error
 from xdeepda.observations.interpolation import (
     PointOperator,
     cycle_weights,
@@ -30,6 +31,7 @@ __all__ = [
     "Network",
     "PointOperator",
     "as_table",
+    "assumed_error",
     "between_samples",
     "bin_points",
     "cycle_weights",
@@ -37,6 +39,7 @@ __all__ = [
     "from_gridded",
     "interpolation_weights",
     "is_gridded",
+    "measurement_error",
     "merge",
     "network",
     "observe",
