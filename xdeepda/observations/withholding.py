@@ -266,9 +266,18 @@ def _choose(casts: _Casts, group: np.ndarray, fraction: float, by: str, seed: in
     drawn = mixed_bits(names, seed)
     order = np.argsort(drawn, kind="stable")
     order = order[names[order] >= 0]
-    reached = np.cumsum(size[order])
+    # whole groups up to the fraction, then whichever of the others bring it closer to it
     wanted = fraction * group.size
-    number = int(np.argmin(np.abs(np.concatenate([[0], reached]) - wanted)))
+    number = int(np.searchsorted(np.cumsum(size[order]), wanted, side="right"))
+    picked = order[:number].tolist()
+    lacking = wanted - int(size[picked].sum())
+    for candidate in order[number:]:
+        if lacking < 0.5:
+            break
+        if size[candidate] < 2 * lacking:
+            picked.append(candidate)
+            lacking -= int(size[candidate])
+    number = len(picked)
     if number == 0 or number == names.size:
         what = "nothing" if number == 0 else "everything"
         problems = Problems("withhold")
@@ -281,7 +290,7 @@ def _choose(casts: _Casts, group: np.ndarray, fraction: float, by: str, seed: in
         )
         problems.raise_if_any()
     taken = np.zeros(names.size, dtype=bool)
-    taken[order[:number]] = True
+    taken[picked] = True
     return taken[member]
 
 
