@@ -89,7 +89,7 @@ def test_the_same_bits(target, monkeypatch, ordered, cycle, chunk):
 
 
 @given(st.integers(0, 10**6), st.integers(300, 2000), st.integers(1, 3000), st.booleans())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_the_same_bits_whatever_the_chunks(seed, chunk, rows, ordered):
     grid = Grid(DEPTH, LAT, LON, cyclic=True)
     wet = np.ones((1, *grid.shape), dtype=bool)
