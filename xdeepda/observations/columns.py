@@ -24,7 +24,7 @@ from xdeepda.observations.quantities import STANDARD_NAMES, kind_of
 logger = logging.getLogger("xdeepda")
 
 #: Optional columns that name where a datum comes from.
-TEXT = ("platform", "profile", "instrument", "source")
+TEXT = ("platform", "profile", "instrument", "source", "error_kind")
 #: Optional columns of quality control: flag and, in words, the reason of a bad one.
 QUALITY = ("qc", "reason")
 

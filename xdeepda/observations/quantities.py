@@ -140,6 +140,35 @@ def default_error(variable: str, depth: Any) -> np.ndarray:
     return np.interp(np.nan_to_num(np.asarray(depth, dtype=float)), nodes, errors)
 
 
+#: Content of the column ``error_kind`` where an error is that of the measurement alone; other
+#: errors are taken as total ones.
+MEASUREMENT = "measurement"
+
+
+def total_error(error: Any, measured: Any, representativeness: Any) -> np.ndarray:
+    """Errors with that of representativeness where they are of the measurement alone.
+
+    Parameters
+    ----------
+    error : array-like
+        Standard deviations.
+    measured : array-like of bool
+        Where they are of the measurement alone.
+    representativeness : array-like
+        As of :func:`default_error`, in the same unit.
+
+    Returns
+    -------
+    numpy.ndarray of float64
+
+    Examples
+    --------
+    >>> total_error([0.3, 0.3], [True, False], 0.4)
+    array([0.5, 0.3])
+    """
+    return np.where(measured, np.hypot(error, representativeness), error)
+
+
 def error_unit(unit: str) -> str:
     """Unit of differences and standard deviations of values in `unit`.
 

@@ -22,7 +22,13 @@ from xdeepda.observations.cells import CORRELATED, Combined, combine
 from xdeepda.observations.flags import rejected
 from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.placing import Positions, place
-from xdeepda.observations.quantities import CANONICAL_UNIT, default_error, kind_of
+from xdeepda.observations.quantities import (
+    CANONICAL_UNIT,
+    MEASUREMENT,
+    default_error,
+    kind_of,
+    total_error,
+)
 from xdeepda.observations.table import as_table, is_gridded, profiles_of, variables_of
 from xdeepda.observations.target import Target, match
 from xdeepda.source import guess_cycle
@@ -132,8 +138,12 @@ def _from_table(obs: Any, target: Target, cycle: Cycle | None) -> dict[str, np.n
         assumed += blank.size
         if blank.size and kind is None:
             problems.add(f"{name!r} needs errors", todo="add a column 'error'")
-        elif blank.size and kind is not None:
-            error[blank] = default_error(kind, positions.depth[blank])
+        elif kind is not None:
+            usual = default_error(kind, positions.depth[mine])
+            if "error_kind" in table.variables:
+                alone = table["error_kind"].values[used][mine] == MEASUREMENT
+                error[mine] = total_error(error[mine], alone, usual)
+            error[mine] = np.where(np.isnan(error[mine]), usual, error[mine])
     problems.raise_if_any()
     if assumed:
         logger.warning("default errors by depth for %d observations without any", assumed)

@@ -21,6 +21,7 @@ from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Cells, combine
 from xdeepda.observations.flags import rejected
+from xdeepda.observations.instruments import assumed_error
 from xdeepda.observations.placing import (  # noqa: F401 - cycle_numbers is looked for here
     EMPTY,
     FATES,
@@ -37,9 +38,11 @@ from xdeepda.observations.placing import (  # noqa: F401 - cycle_numbers is look
 )
 from xdeepda.observations.quantities import (
     CANONICAL_UNIT,
+    MEASUREMENT,
     default_error,
     kind_of,
     potential_temperature,
+    total_error,
 )
 from xdeepda.observations.table import profiles_of, variables_of
 from xdeepda.observations.target import Target, match
@@ -402,23 +405,51 @@ def _converted(
             continue
         if text:
             told[name] = text
-        blank = np.flatnonzero(np.isnan(deviation))
-        if blank.size:
-            kind = kind_of(name, standard_names[code], units[code])
-            if kind is None:
+        kind = kind_of(name, standard_names[code], units[code])
+        if kind is None:
+            if np.isnan(deviation).any():
                 problems.add(f"{name!r} needs errors", todo="add a column 'error'")
                 continue
-            deviation = deviation.copy()
-            deviation[blank] = unit_tools.convert_difference(
-                default_error(kind, where[0][blank]), CANONICAL_UNIT[kind], own
-            )
-            assumed[name] = blank.size
+        else:
+            rows = np.arange(table.sizes["obs"])[keep][mine]
+            deviation, blank, added = _completed(table, rows, kind, deviation, own)
+            if blank:
+                assumed[name] = blank
+            if added:
+                text = f"representativeness added to {added} errors of the measurement"
+                told[name] = f"{told[name]}; {text}" if name in told else text
         if len(names) == 1:
             value, error = new, deviation
         else:
             value[mine], error[mine] = new, deviation
     problems.raise_if_any()
     return value, error, assumed, told
+
+
+def _completed(
+    table: xr.Dataset, rows: np.ndarray, kind: str, error: np.ndarray, unit: str
+) -> tuple[np.ndarray, int, int]:
+    """Total errors of rows of one quantity, in a unit; how many were assumed, how many completed.
+
+    No copy is made where nothing changes.
+    """
+    blank = np.flatnonzero(np.isnan(error))
+    if "error_kind" in table.variables:
+        alone = np.asarray(table["error_kind"].values[rows] == MEASUREMENT)
+        alone[blank] = False
+    else:
+        alone = np.zeros(0, dtype=bool)
+    added = int(alone.sum())
+    if added:
+        usual = default_error(kind, table["depth"].values[rows])
+        usual = unit_tools.convert_difference(usual, CANONICAL_UNIT[kind], unit)
+        error = total_error(error, alone, usual)
+    if blank.size:
+        error = error.copy()
+        error[blank] = unit_tools.convert_difference(
+            assumed_error(table, rows[blank], kind), CANONICAL_UNIT[kind], unit
+        )
+    return error, blank.size, added
 
 
 def to_quantity(

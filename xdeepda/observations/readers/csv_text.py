@@ -133,7 +133,7 @@ def frame_of(source: Source, head: Head) -> pd.DataFrame:
     return frame
 
 
-def _numbers(frame: pd.DataFrame, head: Head, at: int, source: Source) -> np.ndarray:
+def column_numbers(frame: pd.DataFrame, head: Head, at: int, source: Source) -> np.ndarray:
     """Column as numbers, fills of archives as NaN."""
     column = frame[at]
     if column.dtype.kind not in "iuf":
@@ -185,7 +185,7 @@ def _vertical(frame: pd.DataFrame, head: Head, role: str, target: str, source: S
     unit = head.units[at] or ("m" if role == "depth" else "")
     if not unit:
         raise InputError(f"{source.name}: column {head.labels[at]!r} has no units, e.g. [dbar]")
-    values = _numbers(frame, head, at, source)
+    values = column_numbers(frame, head, at, source)
     if unit.lower() in _PLAIN[target]:  # pint takes seconds to load
         return values
     return np.asarray(unit_tools.convert(values, unit, target))
@@ -195,7 +195,7 @@ def _qualities(frame: pd.DataFrame, head: Head, source: Source) -> tuple[Any, An
     """Flags in the scheme of this package's tables, and their reasons."""
     if "qc" not in head.names:
         return None, None
-    codes = np.nan_to_num(_numbers(frame, head, head.names.index("qc"), source), nan=0)
+    codes = np.nan_to_num(column_numbers(frame, head, head.names.index("qc"), source), nan=0)
     if not np.isin(codes, (0, 1, 2, 3, 4, 9)).all():
         raise InputError(f"{source.name}: column 'qc' holds other flags than 0, 1, 2, 3, 4 and 9")
     return codes.astype(np.int8), _texts(frame, head, "reason", None)
@@ -231,8 +231,8 @@ def _common(frame: pd.DataFrame, head: Head, source: Source) -> dict[str, Any]:
     assert longitude is not None
     return {
         "time": column_times(frame, head, time, source),
-        "latitude": _numbers(frame, head, latitude, source),
-        "longitude": _numbers(frame, head, longitude, source),
+        "latitude": column_numbers(frame, head, latitude, source),
+        "longitude": column_numbers(frame, head, longitude, source),
         "platform": _texts(frame, head, "platform", ""),
         "profile": _texts(frame, head, "profile", None),
         "instrument": _texts(frame, head, "instrument", ""),
@@ -251,9 +251,9 @@ def _quantity(frame: pd.DataFrame, head: Head, name: str | None, source: Source)
         )
     error = None
     if f"{name}_error" in head.names:
-        error = _numbers(frame, head, head.names.index(f"{name}_error"), source)
+        error = column_numbers(frame, head, head.names.index(f"{name}_error"), source)
     qc, reason = _qualities(frame, head, source)
-    return Measured(_numbers(frame, head, at, source), head.units[at], error, qc, reason)
+    return Measured(column_numbers(frame, head, at, source), head.units[at], error, qc, reason)
 
 
 def _wide(frame: pd.DataFrame, head: Head, source: Source) -> xr.Dataset:
@@ -355,6 +355,7 @@ def _converted(table: xr.Dataset, name: str) -> xr.Dataset:
     column = {str(n): v.values for n, v in table.variables.items()}
     profile = column.get("profile")
     levels = Levels(
+        total_errors=True,
         time=column["time"],
         depth=column["depth"],
         latitude=column["latitude"],

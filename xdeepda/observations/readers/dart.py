@@ -212,6 +212,7 @@ def _levels(rows: list[tuple[Any, ...]], head: _Head, others: int, source: Sourc
 
     bad = np.where(np.isnan(depth), BAD, PROBABLY_BAD)
     return Levels(
+        total_errors=True,
         time=np.array([row[5] for row in rows]).astype("datetime64[ns]"),
         latitude=np.rad2deg(place[:, 1]),
         longitude=np.rad2deg(place[:, 0]),

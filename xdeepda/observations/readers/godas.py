@@ -45,6 +45,7 @@ def _read(source: Source) -> xr.Dataset:
     hour = frame.number("hour", fills=False)
     seconds = np.rint(np.nan_to_num(hour) * 3600.0).astype("timedelta64[s]")
     levels = Levels(
+        total_errors=True,
         time=np.where(np.isfinite(hour), day + seconds, np.datetime64("NaT", "ns")),
         latitude=frame.position("ylat"),
         longitude=frame.position("xlon"),

@@ -91,6 +91,7 @@ def _read_profiles(source: Source) -> xr.Dataset:
         raise InputError("the file holds no depths (prof_depth or depth)")
     frame = Frame(source, fields)
     levels = Levels(
+        total_errors=True,
         time=digit_dates(frame.number("prof_YYYYMMDD"), _clock(frame, "prof_HHMMSS")),
         latitude=frame.position("prof_lat"),
         longitude=frame.position("prof_lon"),
@@ -153,6 +154,7 @@ def _read_points(source: Source) -> xr.Dataset:
     error = frame.number("obs_uncert") if "obs_uncert" in ds.variables else np.nan
     value = frame.number("obs_val")
     levels = Levels(
+        total_errors=True,
         time=digit_dates(frame.number("obs_YYYYMMDD"), _clock(frame, "obs_HHMMSS")),
         latitude=frame.position("sample_lat"),
         longitude=frame.position("sample_lon"),

@@ -31,7 +31,7 @@ logger = logging.getLogger("xdeepda")
 #: Rows of a table: variables and coordinates that every reader gives.
 _COLUMNS = (
     "value", "error", "variable", "qc", "reason", "time", "depth", "latitude", "longitude",
-    "platform", "profile", "instrument", "source",
+    "platform", "profile", "instrument", "source", "error_kind",
 )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def _read(source: Source) -> xr.Dataset:
         error = np.sqrt(frame.number("obs_error", fills=False))
     value, (depth, qc, reason, notes) = frame.number("obs_value"), _depths(frame)
     levels = Levels(
+        total_errors=True,
         time=frame.time("obs_time"),
         latitude=frame.position("obs_lat"),
         longitude=frame.position("obs_lon"),

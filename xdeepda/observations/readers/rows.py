@@ -20,6 +20,7 @@ import xarray as xr
 
 from xdeepda.errors import InputError
 from xdeepda.observations.flags import BAD, MISSING, NONE, PROBABLY_BAD, worse
+from xdeepda.observations.quantities import MEASUREMENT
 from xdeepda.observations.readers.conversions import (
     celsius,
     dated,
@@ -94,6 +95,9 @@ class Levels:
         platform that is named, else a number for each time and place.
     qc, reason : array-like, optional
         Flags of the position, time or depth: they hold for all quantities.
+    total_errors : bool
+        Whether the errors hold representativeness as well, as those of files made for data
+        assimilation do.
     notes : list of str
         What was assumed.
     """
@@ -114,6 +118,7 @@ class Levels:
     source: Any = ""
     qc: Any = None
     reason: Any = None
+    total_errors: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -351,9 +356,12 @@ class _Columns:
         reason[odd & (reason == "")] = "flagged as missing"
         qc[odd] = PROBABLY_BAD
         text = {n: self._texts(getattr(self.levels, n))[keep] for n in ("instrument", "source")}
+        error = np.asarray(measured.error)[keep]
+        kind = "" if self.levels.total_errors else MEASUREMENT
+        text["error_kind"] = np.where(np.isnan(error), "", kind).astype(object)
         return {
             "value": measured.value[keep],
-            "error": np.asarray(measured.error)[keep],
+            "error": error,
             "variable": np.full(keep.size, name, dtype=object),
             "qc": qc,
             "reason": reason,
@@ -414,7 +422,7 @@ def _dataset(
         },
         "reason": {"long_name": "why a datum is flagged"},
     }
-    coords = (*_POSITION_ATTRS, "platform", "profile", "instrument", "source")
+    coords = (*_POSITION_ATTRS, "platform", "profile", "instrument", "source", "error_kind")
     table = xr.Dataset(
         {n: ("obs", c, more[n]) for n, c in data.items() if n not in coords},
         coords={n: ("obs", data[n], _POSITION_ATTRS.get(n, {})) for n in coords},
