@@ -141,7 +141,7 @@ def assimilate(
         data of other platforms nearby agree with it, others are if they disagree with
         theirs, and a profile of which more than ``profile`` (0.5) fails goes as a
         whole.  A mapping sets these, ``background`` and ``buddy`` (True or False) and
-        the correlation ``length`` in km.  See :mod:`xdeepda.observations.checks`.
+        others by name; see :class:`xdeepda.observations.checks.Checks`.
     ledger : bool or path, optional
         Account for every datum, also for those that were not used: True adds variables
         ``ledger_*`` to the analysis, a path writes a netCDF file.  See
@@ -223,6 +223,11 @@ def _finish(
     """Tell what the checks have found, and put the ledger where it belongs."""
     if screen is not None:
         told = f"{summary(screen.records)}; {screen.restored} restored by their neighbours"
+        if screen.inflation > 1.5:
+            told += (
+                f"; innovations of some levels are {screen.inflation:.2g} times as large as "
+                "expected: the errors given may leave out what the grid does not resolve"
+            )
         logger.warning("assimilate, after the checks: %s", told)
         analysis.attrs["checks"] = json.dumps(screen.checks.to_dict())
     if account is None:

@@ -127,7 +127,8 @@ def test_the_background_check_is_its_definition(scheme, many, run, request):
     rng = np.random.default_rng(0)
     table = planted(many, slice(None), rng.normal(0, 1.2, 600))
     model = request.getfixturevalue(scheme)
-    _, ledger = run(table, model=model, checks={"buddy": False, "threshold": 3.0, "profile": 1.0})
+    plain = {"buddy": False, "threshold": 3.0, "profile": 1.0, "inflate": False}
+    _, ledger = run(table, model=model, checks=plain)
     far = np.abs(normalised(ledger)) > 3.0
     assert 5 < far.sum() < 300
     assert (fates(ledger) == np.where(far, BY_BACKGROUND, "used")).all()
@@ -233,6 +234,20 @@ def test_most_of_a_profile_takes_the_rest(eddy, run):
     assert fates(ledger).tolist() == expected.tolist()
     _, ledger = run(table, checks={"buddy": False, "profile": 1.0})
     assert BY_PROFILE not in fates(ledger)
+
+
+def test_errors_given_too_small_do_not_reject_everything(make_points, run, caplog):
+    table = planted(make_points(1500, seed=12), slice(None), 0)
+    table["value"] += np.random.default_rng(1).normal(0, 3, 1500)
+    bad = [3, 50, 400]
+    table = planted(table, bad, 70.0)
+    _, believed = run(table, checks={"inflate": False, "buddy": False})
+    _, measured = run(table, checks={"buddy": False})
+    good = np.delete(np.arange(1500), bad)
+    assert (fates(believed) != "used")[good].mean() > 0.3
+    assert (fates(measured) != "used")[good].mean() < 0.01
+    assert (fates(measured)[bad] != "used").all()
+    assert "times as large as expected" in caplog.text
 
 
 # ---- invariances

@@ -14,6 +14,10 @@ Soc. 114, 217) and Ingleby and Huddleston (2007, J. Mar. Syst. 65, 158), simplif
   that are not independent.  For this, P is at most 0.9 after the background check, so
   that neighbours which agree on a real anomaly (or on a bias of the model) can bring
   each other back.
+* Errors that are given too small.  Where the innovations of a level and cycle are larger
+  than expected as a whole (by their median, which gross errors do not move), all of
+  that level are measured against what they are, not against what was expected; that is
+  told.  What a coarse grid does not show of a point is easily forgotten in its error.
 * Whole profiles.  Where most of a profile fails, the rest goes with it.
 
 Simpler than the sources: a buddy is the median of what one platform measured in one
@@ -50,17 +54,26 @@ _MOST = 0.9
 _HOPELESS = 2.5
 #: Buddies that are heard, and looked at (some are of the same platform).
 _HEARD, _LOOKED_AT = 8, 16
+#: Data that look for their buddies at a time.
+_BLOCK = 2**16
 #: Buddies are looked for within this many correlation lengths.
 _REACH = 2.0
 #: Power of the factor of a buddy.
 _DAMPING = 0.5
+#: Median of the absolute value of a standard normal number.
+_MEDIAN = 0.6745
+#: Levels with fewer data in a cycle are taken at their word.
+_ENOUGH = 30
 #: Profiles with fewer data in a cycle are judged datum by datum.
 _FEWEST = 3
 
 
 @dataclass(frozen=True)
 class Checks:
-    """Settings of the checks within the cycle.
+    """Settings of the checks of the data against the background, within the cycle.
+
+    Method of Lorenc and Hammon (1988) and of Ingleby and Huddleston (2007), simplified;
+    the page "What happened to my data?" describes it.
 
     Attributes
     ----------
@@ -72,6 +85,9 @@ class Checks:
     length : float, optional
         Correlation length of the background error in km, for the buddy check; by
         default that of the anomalies of the control run.
+    inflate : bool
+        Measure innovations against what those of the level and cycle are as a whole,
+        where that is more than expected.
     """
 
     background: bool = True
@@ -79,6 +95,7 @@ class Checks:
     threshold: float = 4.0
     profile: float = 0.5
     length: float | None = None
+    inflate: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Plain settings, for JSON."""
@@ -141,6 +158,7 @@ class Screen:
         self.length = checks.length or length
         self.probability = np.full(len(records), np.nan, dtype=np.float32)
         self.restored = 0
+        self.inflation = 1.0
 
     def judge(self, number: int, background: np.ndarray, spread: np.ndarray) -> int:
         """Check the data of a cycle.
@@ -164,14 +182,17 @@ class Screen:
         if not rows.size or not (self.checks.background or self.checks.buddy):
             return 0
         innovation, sigma = self._innovations(rows, background, spread)
-        z = innovation / np.hypot(sigma, records.error[rows])
+        variance = np.stack([sigma**2, records.error[rows] ** 2])
+        if self.checks.inflate:
+            variance *= self._inflation(rows, innovation / np.sqrt(variance.sum(axis=0))) ** 2
+        z = innovation / np.sqrt(variance.sum(axis=0))
         threshold = self.checks.threshold
         odds = np.clip((z**2 - threshold**2) / 2, -80, 80)
         chance = 1 / (1 + np.exp(-odds))
         alone = np.abs(z) > threshold
         rejected = alone if self.checks.background else np.zeros(rows.size, dtype=bool)
         if self.checks.buddy:
-            chance, heard = self._with_buddies(rows, innovation, sigma, chance)
+            chance, heard = self._with_buddies(rows, innovation, variance, chance)
             hopeless = np.abs(z) > _HOPELESS * threshold
             rejected = np.where(heard, (chance > 0.5) | hopeless, rejected)
             self.restored += int((alone & ~rejected).sum()) if self.checks.background else 0
@@ -197,16 +218,30 @@ class Screen:
             sigma[mine] = operator.apply(spread[v])
         return innovation, sigma
 
+    def _levels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Level (of a variable) and column of cells of each row."""
+        _, ny, nx = self.target.grid.shape
+        level, column = np.divmod(self.records.cell[rows], ny * nx)
+        return level, column
+
+    def _inflation(self, rows: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Factor on the expected standard deviation of each row, at least 1."""
+        level, _ = self._levels(rows)
+        factor = np.ones(rows.size)
+        for number in np.unique(level):
+            mine = level == number
+            if mine.sum() >= _ENOUGH:
+                factor[mine] = max(1.0, float(np.median(np.abs(z[mine]))) / _MEDIAN)
+        self.inflation = max(self.inflation, float(factor.max(initial=1.0)))
+        return factor
+
     def _with_buddies(
-        self, rows: np.ndarray, innovation: np.ndarray, sigma: np.ndarray, chance: np.ndarray
+        self, rows: np.ndarray, innovation: np.ndarray, variance: np.ndarray, chance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities after the buddies were heard, and whether there were any."""
-        _, ny, nx = self.target.grid.shape
-        cell = self.records.cell[rows]
-        level, column = cell // (ny * nx), cell % (ny * nx)
+        level, column = self._levels(rows)
         source = self.records.source[rows].astype(np.uint64) << np.uint64(56)
         platform = self.records.platform[rows] ^ source
-        variance = np.stack([sigma**2, self.records.error[rows] ** 2])
         place = _unit_vectors(self.target.grid, self._positions(rows))
         start = np.minimum(chance, _MOST)
         log = np.log(np.maximum(start, 1e-35))
@@ -216,13 +251,13 @@ class Screen:
             buddies = _buddies(
                 platform[mine], column[mine], innovation[mine], variance[:, mine], place[mine]
             )
-            threshold = self.checks.threshold
-            factor, any_heard = _factors(
-                innovation[mine], variance[:, mine], place[mine], platform[mine], start[mine],
-                buddies, self.length, threshold,
-            )  # fmt: skip
-            log[mine] += factor
-            heard[mine] = any_heard
+            for first in range(0, mine.size, _BLOCK):
+                some = mine[first : first + _BLOCK]
+                factor, heard[some] = _factors(
+                    innovation[some], variance[:, some], place[some], platform[some],
+                    start[some], buddies, self.length, self.checks.threshold,
+                )  # fmt: skip
+                log[some] += factor
         return np.where(heard, np.exp(np.minimum(log, 0)), chance), heard
 
     def _positions(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -129,7 +129,8 @@ def _who(row: xr.Dataset, number: int, unit: str, numbers: dict[str, float]) -> 
     depth, lat, lon = (numbers[n] for n in ("depth", "latitude", "longitude"))
     place = [str(row["time"].values)[:16].replace("T", " ")]
     place += [f"{depth:.4g} m"] if np.isfinite(depth) else []
-    place += [f"{abs(lat):.2f} {'N' if lat >= 0 else 'S'}", f"{lon:.2f} E"]
+    place += [f"{abs(lat):.2f} {'N' if lat >= 0 else 'S'}"]
+    place += [f"{abs(lon):.2f} {'E' if lon >= 0 else 'W'}"]
     return (
         f"Datum {number} ({', '.join(where)}): {row['variable'].item()} {value:.4g} {unit}".rstrip()
         + f"; {', '.join(place)}."

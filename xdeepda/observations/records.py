@@ -172,11 +172,8 @@ def _of_points(
     assert report is not None
     codes, own = _rows_to_variables(table, target)
     variable = own[codes].astype(np.int16)
-    times = table["time"].values
-    known = _times_known(times)
-    number = np.full(known.size, NO_CYCLE)
-    number[known] = cycle_numbers(times[known], cycle)
-    value, error = np.full((2, known.size), np.nan)
+    number, cell = _places(source, variable, target, cycle)
+    value, error = np.full((2, variable.size), np.nan)
     finite = (variable >= 0) & np.isfinite(table["value"].values)
     # apart from the used rows, whatever is wrong with the others is no problem here
     for keep in (finite & (report.fate == USED), finite & (report.fate != USED)):
@@ -186,33 +183,48 @@ def _of_points(
         except InputError:
             if (report.fate[rows] == USED).any():
                 raise
-    profile = profiles_of(table, np.arange(known.size))
+    profile = profiles_of(table, np.arange(variable.size))
     return table, {
         "variable": variable,
         "cycle": number,
-        "cell": _cells(table, np.flatnonzero(known & (variable >= 0)), variable, target, cycle),
+        "cell": cell,
         "value": value,
         "error": error,
-        "count": np.ones(known.size, dtype=np.int64),
+        "count": np.ones(variable.size, dtype=np.int64),
         "profile": profile,
         "platform": _platforms(table, profile),
-        "single": np.ones(known.size, dtype=bool),
+        "single": np.ones(variable.size, dtype=bool),
         "fate": report.fate.copy(),
     }
 
 
-def _cells(
-    table: xr.Dataset, rows: np.ndarray, variable: np.ndarray, target: Target, cycle: Cycle
-) -> np.ndarray:
-    """Flat cell of each row in (variable, nz, ny, nx); -1 outside, on land and elsewhere."""
-    names = ("time", "depth", "latitude", "longitude")
-    positions = Positions(*(table[n].values[rows] for n in names))
-    fate = np.zeros(rows.size, dtype=np.int8)
-    own = variable[rows].astype(np.int64)
-    _, cell = place(positions, target.grid, cycle, own, target.wet, fate)
-    out = np.full(variable.size, -1, dtype=np.int64)
-    out[rows] = np.where(fate == USED, cell, -1)
-    return out
+def _places(
+    source: Binned, variable: np.ndarray, target: Target, cycle: Cycle
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycle and flat cell in (variable, nz, ny, nx) of each row, where it has any."""
+    table, report, cells = source.table, source.report, source.cells
+    assert table is not None
+    assert report is not None
+    number = np.full(variable.size, NO_CYCLE)
+    cell = np.full(variable.size, -1, dtype=np.int64)
+    # those of the used rows are known
+    used = np.flatnonzero(report.row >= 0)
+    size = int(np.prod(target.grid.shape))
+    number[used] = cells.cycle[report.row[used]]
+    cell[used] = variable[used] * np.int64(size) + cells.cell[report.row[used]] % size
+    rest = np.flatnonzero(report.row < 0)
+    times = table["time"].values[rest]
+    known = _times_known(times)
+    rest, times = rest[known], times[known]
+    number[rest] = cycle_numbers(times, cycle)
+    ours = variable[rest] >= 0
+    rest, times = rest[ours], times[ours]
+    where = (table[n].values[rest] for n in ("depth", "latitude", "longitude"))
+    fate = np.zeros(rest.size, dtype=np.int8)
+    own = variable[rest].astype(np.int64)
+    _, there = place(Positions(times, *where), target.grid, cycle, own, target.wet, fate)
+    cell[rest] = np.where(fate == USED, there, -1)
+    return number, cell
 
 
 def _platforms(table: xr.Dataset, profile: np.ndarray) -> np.ndarray:
