@@ -13,8 +13,13 @@ import xarray as xr
 from xdeepda.errors import InputError
 from xdeepda.observations.readers.argo import read_argo
 from xdeepda.observations.readers.base import Reader, Source
-from xdeepda.observations.readers.csv_text import Head, column_times, frame_of, head_of
-from xdeepda.observations.readers.decode import is_fill
+from xdeepda.observations.readers.csv_text import (
+    Head,
+    column_numbers,
+    column_times,
+    frame_of,
+    head_of,
+)
 
 NAME = "argo_csv"
 
@@ -25,6 +30,7 @@ _ALIASES = {
     "cycle": "CYCLE_NUMBER", "pressure": "PRES", "temperature": "TEMP", "salinity": "PSAL",
     "qc": "POSITION_QC",
 }  # fmt: skip
+_NUMBERS = ("LATITUDE", "LONGITUDE", "CYCLE_NUMBER", "PRES", "DEPH", "TEMP", "PSAL")
 _TEXTS = ("PLATFORM_NUMBER", "DATA_MODE", "DIRECTION", "PLATFORM_TYPE", "WMO_INST_TYPE")
 
 
@@ -62,11 +68,10 @@ def _read(source: Source) -> xr.Dataset:
             values = column_times(frame, head, at, source)
         elif name in _TEXTS or name.endswith("_QC"):
             values = np.array([_letters(x) for x in frame[at].to_numpy(object)], dtype=object)
-        elif frame[at].dtype.kind in "iuf":
-            values = frame[at].to_numpy(dtype=float).copy()
-            values[is_fill(values)] = np.nan
+        elif name.startswith(_NUMBERS):
+            values = column_numbers(frame, head, at, source)
         else:
-            continue  # names of people and projects
+            continue  # names of people and projects, other variables
         columns[name] = xr.Variable("row", values, attrs)
     dataset = xr.Dataset(columns)
     dataset.encoding["source"] = source.name
