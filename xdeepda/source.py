@@ -336,6 +336,12 @@ class RunSource:
         """Whether dask holds the values: a sign that they are many."""
         return any(f.chunks is not None for f in self.fields)
 
+    def hold(self) -> None:
+        """Read once what fits and will be read again and again; the user's object stays lazy."""
+        size = 4 * len(self) * int(np.prod(self.shape))
+        if self.is_lazy and not self.is_chunked and size <= HOLD_BYTES:
+            self.fields = [f.copy(data=np.asarray(f.values)) for f in self.fields]
+
     @property
     def block(self) -> int:
         """Cycles that are read at once while streaming."""

@@ -119,9 +119,38 @@ def test_a_checkpoint_of_another_training_is_refused(ocean, network, tiny, tmp_p
     mark = tmp_path / "mark"
     kwargs = {"checkpoint": mark, "resume": True, **tiny}
     xdeepda.train(ocean, network, var="thetao", **kwargs)
+    told = {"seed": "seed", "var": "data", "batch": "batch", "climatology": "data"}
     for other in ({"seed": 3}, {"var": "so"}, {"batch": 2}, {"climatology": 2}):
-        with pytest.raises(InputError, match="another training"):
+        name = told[next(iter(other))]
+        with pytest.raises(InputError, match=f"another training: {name} differ"):
             xdeepda.train(ocean, network, **{"var": "thetao", **kwargs, **other})
+
+
+def test_a_checkpoint_that_is_there_is_not_overwritten_silently(
+    ocean, network, tiny, tmp_path, caplog
+):
+    kwargs = {"checkpoint": tmp_path / "mark", "var": "thetao", **tiny}
+    xdeepda.train(ocean, network, **kwargs)
+    assert "overwritten" not in caplog.text
+    xdeepda.train(ocean, network, **kwargs)
+    assert "resume=True goes on from it" in caplog.text
+
+
+def test_a_file_is_read_once_and_stays_lazy(
+    ocean, network, tiny, tiny_model, tmp_path, monkeypatch
+):
+    ocean[["thetao"]].to_netcdf(tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc") as run:
+        array = type(run["thetao"].variable._data)
+        reads, inner = [], array.get_duck_array
+        monkeypatch.setattr(
+            array, "get_duck_array", lambda self: reads.append(self.shape) or inner(self)
+        )
+        model = xdeepda.train(run, network, var="thetao", **tiny)
+        assert not isinstance(run["thetao"].variable._data, np.ndarray)
+    assert model.hash == tiny_model.hash
+    # once the first cycle for the land mask, once everything
+    assert len(reads) <= 3
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x02\x95"])

@@ -48,7 +48,7 @@ class Trainer:
         Seconds within which the schedule ends.
     checkpoint : path, optional
         Written after each epoch.
-    fingerprint : str
+    fingerprint : dict of str
         Of model settings and data; a checkpoint of another one is not resumed.
     """
 
@@ -64,11 +64,11 @@ class Trainer:
         seed: int = 0,
         budget: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        fingerprint: str = "",
+        fingerprint: dict[str, str] | None = None,
     ) -> None:
         self.module, self.reader, self.simulator = module, reader, simulator
         self.training, self.validation, self.settings = training, validation, settings
-        self.seed, self.budget, self.fingerprint = seed, budget, fingerprint
+        self.seed, self.budget, self.fingerprint = seed, budget, fingerprint or {}
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         per_year = simulator.source.cycle.per_year
         self.spinup = min(per_year, max(1, len(validation) // 4))
@@ -341,15 +341,19 @@ class Trainer:
             kept = torch.load(
                 self.checkpoint, weights_only=True, map_location=self.reader.tensors.device
             )
-            fingerprint = kept["fingerprint"]
-        except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, TypeError) as error:
+            fingerprint = dict(kept["fingerprint"])
+        except (
+            RuntimeError, pickle.UnpicklingError, KeyError, EOFError, TypeError, ValueError,
+        ) as error:  # fmt: skip
             raise InputError(
                 f"{self.checkpoint} is no checkpoint ({type(error).__name__})"
             ) from None
-        if fingerprint != self.fingerprint:
+        names = fingerprint.keys() | self.fingerprint.keys()
+        other = sorted(n for n in names if fingerprint.get(n) != self.fingerprint.get(n))
+        if other:
             raise InputError(
-                f"{self.checkpoint} is of another training: data, architecture, settings or seed "
-                "differ; delete it, or give another checkpoint="
+                f"{self.checkpoint} is of another training: {', '.join(other)} differ; delete it, "
+                "or give another checkpoint="
             )
         self._load(kept["module"])
         self.average, self.best = kept["average"], kept["best"]

@@ -139,6 +139,7 @@ def describe(
     if source.is_lazy:
         # reading may take long: what is wrong already is told before
         problems.raise_if_any()
+        source.hold()
     wet = check_values(source, problems)
     problems.raise_if_any()
     climatology = fit_climatology(source, wet, harmonics_of(harmonics, source.cycle), split)

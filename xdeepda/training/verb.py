@@ -162,6 +162,8 @@ def train(
         )
         if resume and os.path.exists(checkpoint or ""):
             trainer.load_checkpoint()
+        elif os.path.exists(checkpoint or ""):
+            logger.warning("train: %s will be overwritten; resume=True goes on from it", checkpoint)
         _run(trainer, progress)
         trainer.use_best()
     return _finish(prepared, spec, module, trainer, network, seed)
@@ -321,13 +323,18 @@ def fit_module(module: Architecture, prepared: Prepared, settings: dict[str, Any
 
 def _fingerprint(
     prepared: Prepared, spec: ArchitectureSpec, settings: TrainingSettings, network: Any, seed: int
-) -> str:
-    """What a checkpoint must agree with to be resumed."""
+) -> dict[str, str]:
+    """What a checkpoint must agree with to be resumed, by name."""
     arrays = {**prepared.statistics.arrays(), "climatology": prepared.climatology.coefficients}
     # patience only says when to stop; the epochs belong to the schedule of the learning rate
-    chosen = {k: v for k, v in asdict(settings).items() if k != "patience"}
-    text = f"{spec} {chosen} {network!r} {seed} {prepared.split} {prepared.source.cycles[-1]}"
-    return hash_arrays(arrays, text)
+    chosen = {k: repr(v) for k, v in asdict(settings).items() if k != "patience"}
+    return {
+        "data": hash_arrays(arrays, f"{prepared.split} {prepared.source.cycles[-1]}"),
+        "architecture": repr(spec),
+        "network": repr(network),
+        "seed": repr(int(seed)),
+        **chosen,
+    }
 
 
 def _run(trainer: Trainer, progress: bool) -> None:
