@@ -12,8 +12,11 @@ from xdeepda.errors import InputError
 from xdeepda.observations.readers.base import Reader, Source, numbers, texts, times
 
 _NUMBERS = ("value", "error", "depth", "latitude", "longitude")
-_TEXTS = ("variable", "reason", "platform", "profile", "instrument", "source")
-_COORDS = ("time", "depth", "latitude", "longitude", "platform", "profile", "instrument", "source")
+_TEXTS = ("variable", "reason", "platform", "profile", "instrument", "source", "error_kind")
+_COORDS = (
+    "time", "depth", "latitude", "longitude", "platform", "profile", "instrument", "source",
+    "error_kind",
+)  # fmt: skip
 
 
 def _recognises(source: Source) -> bool:
