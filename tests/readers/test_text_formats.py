@@ -581,6 +581,17 @@ def test_csv_of_a_table_of_our_own(tmp_path):
     assert columns(table, "so", "platform", "depth") == [["B"], [20.0]]
 
 
+def test_csv_keeps_the_kind_of_errors(tmp_path):
+    frame = pd.DataFrame({
+        "value": [11.5, 12.5], "variable": "thetao", "units": "degC", "error": [0.2, 0.3],
+        "time": pd.to_datetime(["2005-01-02", "2005-01-03"]), "depth": 12.0, "lat": 5.0,
+        "lon": 330.0, "error_kind": ["measurement", ""],
+    })  # fmt: skip
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    for source in (tmp_path / "own.csv", frame):
+        assert open_observations(source)["error_kind"].values.tolist() == ["measurement", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

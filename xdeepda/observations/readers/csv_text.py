@@ -25,7 +25,7 @@ import xarray as xr
 from xdeepda import units as unit_tools
 from xdeepda.errors import InputError
 from xdeepda.observations.columns import ROLE_NAMES, TEXT
-from xdeepda.observations.quantities import kind_of
+from xdeepda.observations.quantities import MEASUREMENT, kind_of
 from xdeepda.observations.readers.base import (
     Levels,
     Measured,
@@ -286,6 +286,7 @@ def _wide(frame: pd.DataFrame, head: Head, source: Source) -> xr.Dataset:
             surface=surface,
             temperature_kind=temperature_kind(probe, found.temperature or found.fields[0]),
             salinity_kind=absolute,
+            total_errors=True,
             notes=notes if found.others else [],
         ),
         source,
@@ -355,7 +356,7 @@ def _converted(table: xr.Dataset, name: str) -> xr.Dataset:
     column = {str(n): v.values for n, v in table.variables.items()}
     profile = column.get("profile")
     levels = Levels(
-        total_errors=True,
+        total_errors=column.get("error_kind", np.array("")) != MEASUREMENT,
         time=column["time"],
         depth=column["depth"],
         latitude=column["latitude"],

@@ -95,7 +95,7 @@ class Levels:
         platform that is named, else a number for each time and place.
     qc, reason : array-like, optional
         Flags of the position, time or depth: they hold for all quantities.
-    total_errors : bool
+    total_errors : bool, or array-like of bool
         Whether the errors hold representativeness as well, as those of files made for data
         assimilation do.
     notes : list of str
@@ -118,7 +118,7 @@ class Levels:
     source: Any = ""
     qc: Any = None
     reason: Any = None
-    total_errors: bool = False
+    total_errors: Any = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -357,8 +357,8 @@ class _Columns:
         qc[odd] = PROBABLY_BAD
         text = {n: self._texts(getattr(self.levels, n))[keep] for n in ("instrument", "source")}
         error = np.asarray(measured.error)[keep]
-        kind = "" if self.levels.total_errors else MEASUREMENT
-        text["error_kind"] = np.where(np.isnan(error), "", kind).astype(object)
+        total = self._full(self.levels.total_errors, bool)[keep]
+        text["error_kind"] = np.where(np.isnan(error) | total, "", MEASUREMENT).astype(object)
         return {
             "value": measured.value[keep],
             "error": error,
