@@ -19,6 +19,7 @@ import xarray as xr
 from xdeepda import units as unit_tools
 from xdeepda.calendar import Cycle
 from xdeepda.errors import Problems
+from xdeepda.observations.columns import TEXT
 from xdeepda.observations.interpolation import PointOperator
 from xdeepda.observations.records import ALL_FATES, NO_CYCLE, USED, Records
 from xdeepda.observations.table import DIM
@@ -261,8 +262,7 @@ def detach(analysis: xr.Dataset) -> xr.Dataset | None:
     plain = analysis[names].reset_coords()
     plain = plain.drop_vars([n for n in plain.variables if n not in names])
     out = plain.rename({n: n.removeprefix(PREFIX) for n in names})
-    coords = ["time", "depth", "latitude", "longitude", "platform", "profile", "instrument",
-              "source"]  # fmt: skip
+    coords = ["time", "depth", "latitude", "longitude", *TEXT]
     out = out.set_coords([n for n in coords if n in out])
     out.attrs = {"Conventions": "CF-1.11", "featureType": "point",
                  "title": "ledger of the observations of an analysis"}  # fmt: skip
