@@ -204,3 +204,51 @@ def test_nothing_is_cycled_before_all_is_checked(monkeypatch, ocean, message):
     message(climatology="woa")
     message(members=9)
     message(device="quantum")
+
+
+def test_observations_and_the_rest_are_told_at_once(ocean, points, tiny_model, message):
+    bad = points.assign(thetao_error=-points["thetao_error"])
+    text = message(
+        ocean.isel(lat=slice(1, None)), bad, members=0, climatology="levitus",
+        kind=ModelMismatchError,
+    )  # fmt: skip
+    for part in ("another grid", "error", "members is a positive integer", "climatology='levitus'"):
+        assert part in text
+    # only a model of another grid is a mismatch
+    with pytest.raises(InputError) as caught:
+        xdeepda.assimilate(ocean, bad, model=tiny_model)
+    assert not isinstance(caught.value, ModelMismatchError)
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ([], "no time at all"),
+        (np.array(["NaT"], dtype="datetime64[ns]"), "NaT in 1 of 1"),
+        (slice("0010-07", "0010-08"), "a slice"),
+        ([1.5], "values of type float64"),
+    ],
+)
+def test_times_that_are_none(ocean, cells, tiny_model, times, told):
+    with pytest.raises(InputError, match="times= holds no times") as caught:
+        xdeepda.assimilate(ocean, cells, model=tiny_model, times=times)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("members", [True, 2.0, "3"])
+def test_members_are_counted(ocean, cells, tiny_model, members):
+    with pytest.raises(InputError, match="members is a positive integer"):
+        xdeepda.assimilate(ocean, cells, model=tiny_model, members=members)
+
+
+def test_keep_members_is_a_choice(ocean, cells, tiny_model):
+    with pytest.raises(InputError, match="keep_members is True or False"):
+        xdeepda.assimilate(ocean, cells, model=tiny_model, keep_members="yes")
+
+
+def test_an_analysis_of_several_times_is_no_state(ocean, cells, analysis, tiny_model, caplog):
+    xdeepda.assimilate(analysis, cells, model=tiny_model)
+    assert "give ds.isel(time=-1)" in caplog.text
+    caplog.clear()
+    xdeepda.assimilate(analysis.isel(time=-1), cells, model=tiny_model)
+    assert "isel" not in caplog.text

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
-from xdeepda.errors import InputError
+from xdeepda.errors import InputError, Problems
 from xdeepda.model import Model
 from xdeepda.source import RunSource
 
@@ -47,18 +47,33 @@ def initial_anomalies(
     """
     rng = np.random.default_rng(seed)
     if len(source) > 1:
+        if f"{model.variables[0]}_background" in getattr(source.original, "data_vars", ()):
+            logger.warning(
+                "assimilate: ds is an analysis of %d times, taken as a run to draw states from; "
+                "to go on from its last one, give ds.isel(%s=-1)", len(source), source.time_name,
+            )  # fmt: skip
         return _from_run(source, model, first, members, rng)
     states = source.states()
     if len(states) == 1 and members > 1:
         logger.info("assimilate: all %d members start from the one state given", members)
         states = np.repeat(states, members, axis=0)
-    elif len(states) > 1 and members not in (1, len(states)):
-        raise InputError(f"members={members}, but ds holds an ensemble of {len(states)}")
     before = model.cycle.year_fraction([first - 1], calendar)
     calendar_cycle = source.cycles[0] if len(source) else None
     if calendar_cycle is not None:
         before = model.cycle.year_fraction([calendar_cycle], source.calendar)
     return _anomaly_states(states, source, model, before)
+
+
+def check_members(source: RunSource, model: Model, members: object, problems: Problems) -> None:
+    """Refuse a number of members that `source` cannot start."""
+    whole = isinstance(members, (int, np.integer)) and not isinstance(members, bool)
+    if not whole or members < 1:  # type: ignore[operator]
+        problems.add("members is a positive integer", found=repr(members))
+        return
+    axis = source.layout.axes.member
+    states = 1 if axis is None else source.original.sizes[axis]
+    if len(source) <= 1 and states > 1 and members not in (1, states):
+        problems.add(f"members={members}, but ds holds an ensemble of {states}")
 
 
 def initial_spread(source: RunSource, model: Model) -> np.ndarray | None:

@@ -149,12 +149,12 @@ def test_the_ledger_changes_nothing(ocean, tiny_model, many, members, tmp_path):
 
 
 def test_nothing_is_remembered_without_a_ledger(ocean, persistence, many, monkeypatch):
-    from xdeepda import assimilation
+    from xdeepda import request
 
     def refuse(*_):
         raise AssertionError("records were made")
 
-    monkeypatch.setattr(assimilation, "records_of", refuse)
+    monkeypatch.setattr(request, "records_of", refuse)
     xdeepda.assimilate(ocean, many, model=persistence)
     with pytest.raises(AssertionError, match="records were made"):
         xdeepda.assimilate(ocean, many, model=persistence, ledger=True)

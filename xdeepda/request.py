@@ -1,0 +1,230 @@
+"""What an assimilation is asked for, checked: everything that is wrong is told at once.
+
+Observations become superobservations of the model's cells and cycles here; nothing is
+analysed yet.  Knows models, runs and observations as arrays; no tensors.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xdeepda import units as unit_tools
+from xdeepda.calendar import calendar_of
+from xdeepda.climatology import Climatology, fit_climatology, harmonics_of
+from xdeepda.errors import InputError, ModelMismatchError, Problems
+from xdeepda.initial import check_members
+from xdeepda.model import Model
+from xdeepda.observations.cells import Cells, merge
+from xdeepda.observations.records import Records, records_of
+from xdeepda.observations.sources import binned_sources
+from xdeepda.observations.target import Target
+from xdeepda.source import RunSource
+
+logger = logging.getLogger("xdeepda")
+
+#: Cells, values, errors and counts of the superobservations of one cycle.
+CycleCells = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that an assimilation needs, checked.
+
+    Attributes
+    ----------
+    source : RunSource
+        Of the object that the estimate starts from.
+    cells : Cells
+        Superobservations in the units of the model.
+    positions : numpy.ndarray of int
+        Position in the model of each variable of `cells`.
+    cycles : numpy.ndarray of int64
+        Absolute numbers, consecutive.
+    wanted : numpy.ndarray of int64
+        Those that are given out.
+    calendar : str
+    climatology : Climatology
+        What anomalies are taken from, in the units of the model.
+    records : Records, optional
+        Every single datum, where a ledger or a check asks for them.
+    changed : dict
+        Superobservations of cycles of which a check has rejected something.
+    """
+
+    source: RunSource
+    cells: Cells
+    positions: np.ndarray
+    cycles: np.ndarray
+    wanted: np.ndarray
+    calendar: str
+    climatology: Climatology
+    records: Records | None = None
+    changed: dict[int, CycleCells] = field(default_factory=dict)
+
+
+def prepare(
+    ds: Any,
+    obs: Any,
+    model: Model,
+    *,
+    members: Any,
+    times: Any,
+    climatology: Any,
+    problems: Problems,
+    need_records: bool,
+) -> Inputs:
+    """Check everything, combine the observations and find the cycles.
+
+    Parameters are those of :func:`xdeepda.assimilate`; `need_records` asks for every single
+    datum.
+
+    Raises
+    ------
+    InputError
+        With all problems; a ModelMismatchError where the model is of another grid or unit.
+    """
+    source = RunSource(ds, list(model.variables), model.cycle, problems=problems, need_time=False)
+    sources, records = [], None
+    if source.layout is not None:
+        before = len(problems)
+        model.check(source.grid, source.units, problems)
+        if len(problems) > before:
+            problems.error = ModelMismatchError
+        target = target_of_model(source, model)
+        try:
+            sources = binned_sources(obs, target, model.cycle, rows=need_records)
+            if len(sources) > 1:
+                # of a single one it was told already
+                for one in sources:
+                    logger.info("assimilate: %s", one.note)
+            if need_records:
+                records = records_of(sources, target, model.cycle)
+        except InputError as error:
+            problems.absorb(error)
+        check_members(source, model, members, problems)
+    filled = [s for s in sources if len(s.cells)]
+    cells = merge([s.cells for s in filled]) if filled else None
+    calendar = filled[0].calendar if filled else "standard"
+    wanted = _wanted(times, model, calendar, cells, problems)
+    anomaly_of = _climatology(climatology, model, problems)
+    problems.raise_if_any()
+    assert cells is not None
+    assert wanted is not None
+    assert anomaly_of is not None
+    first = min(int(cells.cycle[0]), int(wanted[0]))
+    late = int((cells.cycle > wanted[-1]).sum())
+    if records is not None:
+        records.close(int(wanted[-1]))
+    if late:
+        logger.info("assimilate: %d superobservations after the last output time not used", late)
+    positions = np.array([model.variables.index(name) for name in cells.variables])
+    cycles = np.arange(first, int(wanted[-1]) + 1)
+    return Inputs(source, cells, positions, cycles, wanted, calendar, anomaly_of, records)
+
+
+def target_of_model(source: RunSource, model: Model) -> Target:
+    """Where observations go: the model's grid, sea and units."""
+    standard = tuple(model.attributes.get(n, {}).get("standard_name", "") for n in model.variables)
+    return Target(model.grid, source.layouts, model.variables, model.units, standard, model.wet)
+
+
+def _times_of(times: Any) -> np.ndarray:
+    """Array of times out of what a user may give.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or not all are times.
+    """
+    if isinstance(times, slice):
+        raise ValueError("a slice; give the times, such as xr.date_range(start, stop, freq='MS')")
+    values = np.atleast_1d(np.asarray(getattr(times, "values", times)))
+    plain = values.dtype == object and values.size
+    if plain and all(isinstance(v, (datetime.date, np.datetime64)) for v in values.flat):
+        values = values.astype("datetime64[ns]")
+    if values.dtype.kind in "US":
+        values = values.astype("datetime64[ns]")
+    if not values.size:
+        raise ValueError("no time at all")
+    if values.dtype.kind == "M" and np.isnat(values).any():
+        raise ValueError(f"NaT in {int(np.isnat(values).sum())} of {values.size} entries")
+    is_cftime = values.dtype == object and all(hasattr(v, "calendar") for v in values.flat)
+    if values.dtype.kind != "M" and not is_cftime:
+        raise ValueError(f"values of type {values.dtype}, such as {values.flat[0]!r}")
+    return values
+
+
+def _wanted(
+    times: Any, model: Model, calendar: str, cells: Cells | None, problems: Problems
+) -> np.ndarray | None:
+    """Cycles to give out."""
+    if times is None:
+        return None if cells is None else np.arange(cells.cycle[0], cells.cycle[-1] + 1)
+    try:
+        values = _times_of(times)
+        theirs = calendar_of(values)
+    except (InputError, ValueError) as error:
+        problems.add(
+            "times= holds no times", found=str(error), expected="datetime64, cftime or text"
+        )
+        return None
+    if cells is not None and theirs != calendar:
+        problems.add(
+            "times= and the observations are of different calendars",
+            found=f"{theirs!r} and {calendar!r}",
+        )
+        return None
+    wanted = np.unique(model.cycle.index(values))
+    if cells is not None and (wanted[0] > cells.cycle[-1] or wanted[-1] < cells.cycle[0]):
+        ends = model.cycle.middle(cells.cycle[[0, -1]], calendar)
+        problems.add(
+            "no observation falls into the period of times=",
+            found=f"observations from {ends[0]} to {ends[1]}",
+            expected=f"{values.min()} to {values.max()}",
+        )
+    return wanted
+
+
+def _climatology(given: Any, model: Model, problems: Problems) -> Climatology | None:
+    """Climatology to take anomalies from, in the units of the model; problems are collected."""
+    if isinstance(given, str) and given == "model":
+        return model.climatology
+    if isinstance(given, str):
+        problems.add(
+            f"climatology={given!r} is not known", expected="'model', or fields on its grid"
+        )
+        return None
+    own = Problems("climatology")
+    source = RunSource(given, list(model.variables), model.cycle, problems=own)
+    if source.layout is not None:
+        model.check(source.grid, source.units, own)
+    if len(source) < model.cycle.per_year:
+        own.add(
+            "the climatology does not cover a year",
+            found=f"{len(source)} cycles",
+            expected=f"at least {model.cycle.per_year}",
+        )
+    lacking = 0 if len(own) else int((model.wet & ~source.wet).sum())
+    if lacking:
+        own.add(f"climatology: {lacking} cells of the model's sea hold no value", todo="fill them")
+    problems.absorb(own)
+    if len(own):
+        return None
+    fitted = fit_climatology(source, model.wet, harmonics_of(None, model.cycle))
+    return Climatology(_in_units(fitted.coefficients, source.units, model.units))
+
+
+def _in_units(coefficients: np.ndarray, units: Sequence[str], targets: Sequence[str]) -> np.ndarray:
+    """Convert harmonic coefficients: only the mean takes the offset."""
+    out = coefficients.copy()
+    for v, (unit, target) in enumerate(zip(units, targets, strict=True)):
+        slope, offset = unit_tools.conversion(unit, target)
+        out[:, v] *= slope
+        out[0, v] += offset
+    return out
