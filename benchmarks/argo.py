@@ -1,6 +1,6 @@
 """Real Argo floats of the equatorial Atlantic 2003-2025, withheld in turn.
 
-Trained on MITgcm run A (monthly, 4 degrees) with the sampling of the floats themselves;
+Trained on the tropical Atlantic of MITgcm run A (monthly, 4 degrees) with the sampling of the floats themselves;
 anomalies from the climatology of Levitus.  The 25 floats are withheld in parts, each once.
 
     python -m benchmarks argo --data FOLDER [--parts 5]
@@ -15,6 +15,8 @@ import numpy as np
 import xdeepda
 from benchmarks import common, withheld
 
+#: Latitudes and longitudes of what is trained and analysed.
+ATLANTIC = (-30.0, 30.0), (-70.0, 20.0)
 DEFAULT = ("climatology", "persistence", "oi", "enoi", "increment")
 
 
@@ -23,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--parts", type=int, default=5, help="parts that the floats are cut into")
     options = parser.parse_args(arguments)
     run = common.open_run(common.data_file(options.data, "models/mitgcm_a.nc"))[["thetao"]].load()
+    run = common.region(run, *ATLANTIC)
     control = common.years(run, common.TRAIN[0], common.VALIDATE[1])
     climatology = withheld.levitus(options.data, run)
     path = common.data_file(

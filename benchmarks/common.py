@@ -52,6 +52,13 @@ def years(ds: xr.Dataset, first: int, last: int) -> xr.Dataset:
     return ds.sel(time=(ds.time.dt.year >= first) & (ds.time.dt.year <= last))
 
 
+def region(ds: xr.Dataset, lat: tuple[float, float], lon: tuple[float, float]) -> xr.Dataset:
+    """Part of a global run, also across its seam; longitudes begin at ``lon[0]``."""
+    west, east = lon
+    moved = ((ds.lon - west) % 360 + west).assign_attrs(ds.lon.attrs)
+    return ds.assign_coords(lon=moved).sortby("lon").sel(lat=slice(*lat), lon=slice(west, east))
+
+
 def rmse_by_depth(error: xr.DataArray) -> np.ndarray:
     """Area-weighted RMSE of an error field by level."""
     weights = np.cos(np.deg2rad(error.lat))

@@ -1,6 +1,6 @@
 """Real moorings of the equatorial Pacific: one site withheld at a time.
 
-Trained on MITgcm run A (monthly, 4 degrees); the daily moorings at 0 N 165 E, 170 W
+Trained on the tropical Pacific of MITgcm run A (monthly, 4 degrees); the daily moorings at 0 N 165 E, 170 W
 and 140 W as monthly anomalies, with the surface temperature of 70 moorings 1980-98 as
 a second source.  RMSE at the withheld site, 1988-2018, beside climatology and damped
 persistence, and the fit at the sites that are used.
@@ -25,6 +25,8 @@ from xdeepda.calendar import Cycle
 from xdeepda.grid import Grid, grid_of
 
 PERIOD = ("1988-01", "2018-12")
+#: Latitudes and longitudes of what is trained and analysed.
+PACIFIC = (-30.0, 30.0), (120.0, 290.0)
 SYSTEMS = ("increment", "hybrid", "deepda2024", "persistence", "climatology")
 
 
@@ -72,6 +74,7 @@ def main(arguments: list[str]) -> int:
     path = common.data_file(options.data, "models/mitgcm_a.nc")
     folder = common.data_file(options.data, "observations")
     run = common.years(common.open_run(path)[["thetao"]].load(), *(13, 54))
+    run = common.region(run, *PACIFIC)
     grid = grid_of(run.thetao)
     assert grid.depth is not None
     profiles = {site: profile_anomalies(folder, site, grid.depth) for site in SITES}

@@ -28,18 +28,22 @@ def levitus(folder: str | None, run: xr.Dataset) -> xr.Dataset:
     """Monthly climatology of Levitus at the levels of a run, filled on its sea."""
     with xr.open_dataset(common.data_file(folder, "climatology/levitus_4deg_monthly.nc")) as ds:
         field = ds.thetao.load()
+    # the same longitudes, as the run counts them
+    first = float(run.lon[0])
+    field = field.assign_coords(lon=(field.lon - first) % 360 + first).sortby("lon")
     edges = {"bounds_error": False, "fill_value": "extrapolate"}
     # the first level is at 25 m: above it, the same
     deep = field.interp(depth=run.depth.clip(min=float(field.depth[0])), kwargs=edges)
-    values = deep.values
-    for n, k in np.ndindex(values.shape[:2]):
-        values[n, k] = filled(values[n, k])
+    everywhere = deep.values
+    for n, k in np.ndindex(everywhere.shape[:2]):
+        everywhere[n, k] = filled(everywhere[n, k])
+    values = deep.copy(data=everywhere).sel(lat=run.lat, lon=run.lon, method="nearest").values
     wet = run.thetao.isel(time=0).notnull().values
     out = xr.DataArray(
         np.where(wet, values, np.nan),
         dims=("time", "depth", "lat", "lon"),
         coords={
-            "time": xr.date_range("2005-01-15", periods=12, freq="MS", use_cftime=False)
+            "time": xr.date_range("2005-01-01", periods=12, freq="MS", use_cftime=False)
             + np.timedelta64(14, "D"),
             "depth": run.depth,
             "lat": run.lat,
