@@ -1,7 +1,8 @@
 """Real Argo floats of the equatorial Atlantic 2003-2025, withheld in turn.
 
 Trained on the tropical Atlantic of MITgcm run A (monthly, 4 degrees) with the sampling of
-the floats themselves; anomalies from the climatology of Levitus.  The 25 floats are withheld in parts, each once.
+the floats themselves; anomalies from the climatology of Levitus.  The 25 floats are
+withheld in parts, each once.
 
     python -m benchmarks argo --data FOLDER [--parts 5]
 """

@@ -1,9 +1,9 @@
 """Real moorings of the equatorial Pacific: one site withheld at a time.
 
 Trained on the tropical Pacific of MITgcm run A (monthly, 4 degrees); the daily moorings
-at 0 N 165 E, 170 W and 140 W as monthly anomalies, with the surface temperature of 70 moorings 1980-98 as
-a second source.  RMSE at the withheld site, 1988-2018, beside climatology and damped
-persistence, and the fit at the sites that are used.
+at 0 N 165 E, 170 W and 140 W as monthly anomalies, with the surface temperature of 70
+moorings 1980-98 as a second source.  RMSE at the withheld site, 1988-2018, beside
+climatology and damped persistence, and the fit at the sites that are used.
 
     python -m benchmarks tao --data FOLDER
 """
