@@ -33,7 +33,6 @@ def main(arguments: list[str]) -> int:
         options.data, "observations/argo/argo_equatorial_atlantic_2003_2025_prof.nc"
     )
     obs = xdeepda.open_observations(path, var="thetao").deepda.quality_control(like=control)
-    print(obs.deepda.quality_report())
     network = obs.deepda.network(like=control)
     floats = np.unique(obs.platform.values.astype(str))
     part = np.random.default_rng(options.seed).permutation(len(floats)) % options.parts
@@ -44,5 +43,6 @@ def main(arguments: list[str]) -> int:
         model = withheld.model_of(system, control, network, "argo", options)
         results[system] = withheld.run_system(control, folds, model, climatology)
     title = f"argo: {len(floats)} floats of the equatorial Atlantic, each withheld once"
-    withheld.report(title, results, "platform", Path(options.out), f"argo_seed{options.seed}")
+    out, stem = Path(options.out), f"argo_seed{options.seed}"
+    withheld.report(title, results, "platform", out, stem, withheld.counts(obs))
     return 0

@@ -30,7 +30,6 @@ def main(arguments: list[str]) -> int:
     climatology = withheld.levitus(options.data, run)
     path = common.data_file(options.data, "observations/wod/XBTS2005")
     obs = xdeepda.open_observations(path).deepda.quality_control(like=control)
-    print(obs.deepda.quality_report())
     network = obs.deepda.network(like=control)
     folds = [
         obs.deepda.withhold(0.2, by=options.by, seed=options.seed + n) for n in range(options.draws)
@@ -43,7 +42,8 @@ def main(arguments: list[str]) -> int:
         results[system] = withheld.run_system(control, folds, model, climatology, keep)
     title = f"casts: XBT, Jan and Feb 2005, 20 % of the casts withheld by {options.by}"
     out = Path(options.out)
-    withheld.report(title, results, "profile", out, f"casts_{options.by}_seed{options.seed}")
+    stem = f"casts_{options.by}_seed{options.seed}"
+    withheld.report(title, results, "profile", out, stem, withheld.counts(obs))
     if last:
         maps(last[-1], folds[-1], out / f"casts_map_seed{options.seed}.png")
     return 0

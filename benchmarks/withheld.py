@@ -163,18 +163,35 @@ def ratio_with_interval(
     return float(np.sqrt(mine.sum() / theirs.sum())), float(low), float(high)
 
 
-def report(title: str, results: dict[str, Departures], blocks: str, out: Path, stem: str) -> None:
-    """Print and write the tables, and draw the figure by depth."""
+def counts(obs: xr.Dataset) -> list[str]:
+    """What quality control found, in a line."""
+    by_rule = obs.deepda.quality_report().by_rule
+    rejected = int(np.isin(obs.qc.values, (3, 4)).sum())
+    told = ", ".join(f"{verdict} {n}" for verdict, n in by_rule.items() if n)
+    return [f"quality control: {rejected} of {obs.sizes['obs']} data rejected ({told})"]
+
+
+def report(
+    title: str,
+    results: dict[str, Departures],
+    blocks: str,
+    out: Path,
+    stem: str,
+    head: Sequence[str] = (),
+) -> None:
+    """Print and write the tables below the lines of `head`, and draw the figure by depth."""
     first = next(iter(results.values()))
     where = np.digitize(first.column("withheld", "depth"), BINS) - 1
     count = np.bincount(where, minlength=len(BINS))[: len(BINS) - 1]
     names = [f"{a:g}-{b:g}" for a, b in pairwise(BINS)]
-    text = [title, "", "withheld data: RMSE of observation minus analysis (K)"]
-    columns = {s: rmse_by_bin(r, "withheld", "residual") for s, r in results.items()}
-    text += lines(names, count, columns)
-    text += ["", "used data: the same"]
-    used = {s: rmse_by_bin(r, "used", "residual") for s, r in results.items()}
-    text += lines(names, None, used)
+    text = [title, "", *head]
+    columns = {}
+    for part in ("withheld", "used"):
+        for column, words in (("residual", "analysis"), ("innovation", "background")):
+            columns[part, column] = {s: rmse_by_bin(r, part, column) for s, r in results.items()}
+            text += ["", f"{part} data: RMSE of observation minus {words} (K)"]
+            own = count if part == "withheld" else None
+            text += lines(names, own, columns[part, column])
     text += ["", "pooled over depth, with 5 % and 95 % by bootstrap of whole " + blocks]
     block = first.column("withheld", blocks)
     rival = results["climatology"]
@@ -193,7 +210,7 @@ def report(title: str, results: dict[str, Departures], blocks: str, out: Path, s
     print("\n".join(text))
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{stem}.txt").write_text("\n".join(text) + "\n")
-    figure(title, columns, out / f"{stem}.png")
+    figure(title, columns["withheld", "residual"], out / f"{stem}.png")
 
 
 def versus(results: dict[str, Departures], block: np.ndarray) -> list[str]:
