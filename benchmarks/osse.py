@@ -188,7 +188,7 @@ def figure(name: str, results: dict[str, dict[str, Any]], depth: np.ndarray, pat
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5), sharey=True, layout="constrained")
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5.6), sharey=True, layout="constrained")
     for n, (system, row) in enumerate(results.items()):
         left.plot(row["ratio"], depth, f"C{n}-o", label=f"{system} {row['ratio'].mean():.3f}")
         if system != "climatology":
@@ -201,7 +201,6 @@ def figure(name: str, results: dict[str, dict[str, Any]], depth: np.ndarray, pat
     right.axvspan(0.9, 1.1, color="0.9")
     right.set(xlabel="spread / RMSE", title="uncertainty", xlim=(0, 2.5))
     common.depth_axis(left, depth)
-    left.legend()
-    right.legend()
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncol=5)
     fig.savefig(path, dpi=120)
     plt.close(fig)
