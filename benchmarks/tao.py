@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 
 import xdeepda
-from benchmarks import common
+from benchmarks import common, withheld
 from benchmarks.moorings import SITES, gridded, profile_anomalies, site_cells, surface_anomalies
 from xdeepda.calendar import Cycle
 from xdeepda.grid import Grid, grid_of
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
     network = MooringNetwork(grid, everything)
     results = {}
     for system in options.systems:
-        model = model_of(system, run, network, options)
+        model = withheld.model_of(system, run, network, "tao", options)
         for site in SITES:
             kept = {name: p for name, p in profiles.items() if name != site}
             obs = gridded(grid, kept, surface, climate, times)
@@ -97,23 +97,6 @@ def main(arguments: list[str]) -> int:
             }
     report(results, grid.depth, Path(options.out), options)
     return 0
-
-
-def model_of(system: str, run: xr.Dataset, network: Any, options: Any) -> xdeepda.Model:
-    """Train, fit, or read a system."""
-    if system in ("persistence", "climatology"):
-        return getattr(xdeepda.baselines, system)(run, var="thetao", cycle="month")
-    folder = Path(options.models or Path(options.out) / "models")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"tao_{system}_{options.seed}.safetensors"
-    if options.models and path.exists():
-        return xdeepda.load_model(path)
-    model = xdeepda.train(
-        run, network, var="thetao", cycle="month", architecture=system, budget=options.budget,
-        seed=options.seed,
-    )  # fmt: skip
-    model.save(path)
-    return model
 
 
 def at_site(analysis: xr.DataArray, grid: Grid, site: str, climate: np.ndarray) -> np.ndarray:
