@@ -12,7 +12,8 @@ import xarray as xr
 from xdeepda import source as source_module
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, Problems
-from xdeepda.source import RunSource, check_values
+from xdeepda.source import RunSource
+from xdeepda.training.values import check_values
 
 MONTH = Cycle("month")
 

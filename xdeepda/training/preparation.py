@@ -18,7 +18,8 @@ from xdeepda.climatology import (
 )
 from xdeepda.errors import InputError, Problems
 from xdeepda.model import Model
-from xdeepda.source import RunSource, check_values
+from xdeepda.source import RunSource
+from xdeepda.training.values import check_values
 
 #: Fewer years, or fewer cycles, say nothing about a climate.
 FEWEST_YEARS, FEWEST_CYCLES = 3, 24
