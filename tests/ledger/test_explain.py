@@ -104,3 +104,23 @@ def test_what_cannot_be_explained(ledger, analysis):
             xdeepda.explain(ledger, datum)
     with pytest.raises(InputError, match="no ledger"):
         xdeepda.explain(analysis, 3)
+
+
+def test_a_ledger_that_lies_in_a_file(ledger, tmp_path):
+    """Opened lazily, as `open_zarr` and chunks do."""
+    lazy = ledger.chunk({"obs": 100})
+    assert xdeepda.explain(lazy, 7) == xdeepda.explain(ledger, 7)
+    platform = {"platform": str(ledger["platform"].values[7])}
+    assert xdeepda.explain(lazy, platform) == xdeepda.explain(ledger, platform)
+
+
+def test_a_salinity_without_a_unit_reads_well(ledger):
+    plain = ledger.copy()
+    for name in ledger.data_vars:
+        attrs = {k: v for k, v in ledger[name].attrs.items() if not k.startswith("units")}
+        plain[name] = ledger[name].assign_attrs(attrs)
+        plain[name].attrs.pop("units", None)
+        if "units" in ledger[name].attrs:
+            plain[name].attrs["units"] = "1"
+    text = xdeepda.explain(plain, 7)
+    assert not re.search(r"\d 1[ ,;.]", text), text

@@ -96,3 +96,22 @@ def test_files_made_for_assimilation_hold_total_errors(data_folder):
     tables = [xdeepda.open_observations(f, errors="skip") for f in files[:1]]
     assert tables
     assert not (tables[0]["error_kind"].values == "measurement").any()
+
+
+def test_the_network_knows_the_instruments_as_superob_does():
+    obs = table([np.nan, np.nan], instrument="XBT")
+    cells = xdeepda.superob(obs, LIKE, cycle="month")["thetao_error"].values
+    points = xdeepda.network(obs, LIKE).sample(2005, 0)
+    found = np.unique(points["error"].values.round(6))
+    np.testing.assert_allclose(found, np.sort(cells[np.isfinite(cells)]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Measurement", "rubbish", ["measurement", "instrumental"]])
+def test_unknown_kinds_are_refused(kind):
+    with pytest.raises(xdeepda.errors.InputError, match=r"error_kind.*(?s:.)*'measurement'"):
+        table([0.02, 0.03], kind)
+
+
+@pytest.mark.parametrize("kind", ["", "total", "measurement", ["measurement", None]])
+def test_known_kinds_are_taken(kind):
+    assert "error_kind" in table([0.02, 0.03], kind).coords

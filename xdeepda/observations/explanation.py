@@ -62,7 +62,7 @@ def explain(ledger: xr.Dataset, datum: Any) -> Explanation:
     """
     table = departures(ledger)
     rows = _rows(table, datum)
-    parts = [_paragraph(table.isel(obs=int(row)), int(row)) for row in rows[:_MOST]]
+    parts = [_paragraph(table.isel(obs=int(row)).compute(), int(row)) for row in rows[:_MOST]]
     if len(rows) > _MOST:
         parts.append(f"{len(rows) - _MOST} more data fit the selection.")
     return Explanation("\n\n".join(parts))
@@ -148,7 +148,7 @@ def _unit(row: xr.Dataset, column: str) -> str:
     own = attrs.get("units") or attrs.get(f"units_{row['analysed_variable'].item()}")
     if own is None and column == "observed":
         own = row["value"].attrs.get(f"units_{row['variable'].item()}")
-    return str(own or "")
+    return "" if own in (None, "1") else str(own)
 
 
 def _fate(row: xr.Dataset, numbers: dict[str, float], unit: str) -> str:
@@ -159,7 +159,8 @@ def _fate(row: xr.Dataset, numbers: dict[str, float], unit: str) -> str:
     if fate == "used":
         if count == 1:
             return "Used: it is the only measurement of its cell in this cycle."
-        text = f"Used: it shares its cell with {count - 1} other measurements of this cycle"
+        others = "one other measurement" if count == 2 else f"{count - 1} other measurements"
+        text = f"Used: it shares its cell with {others} of this cycle"
         if np.isfinite(numbers.get("cell_value", np.nan)):
             text += f"; together they are {numbers['cell_value']:.4g} {unit}".rstrip()
             text += f" with an error of {numbers['cell_error']:.2g}"
@@ -173,7 +174,8 @@ def _fate(row: xr.Dataset, numbers: dict[str, float], unit: str) -> str:
     if np.isfinite(numbers.get("gross_error", np.nan)):
         words += f" Probability of a gross error: {numbers['gross_error']:.2f}."
     if count:
-        words += f" Its cell holds {count} measurements that were used."
+        held = "one measurement that was" if count == 1 else f"{count} measurements that were"
+        words += f" Its cell holds {held} used."
     return words
 
 

@@ -141,8 +141,9 @@ def default_error(variable: str, depth: Any) -> np.ndarray:
 
 
 #: Content of the column ``error_kind`` where an error is that of the measurement alone; other
-#: errors are taken as total ones.
+#: errors (empty, ``total``) are taken as total ones.
 MEASUREMENT = "measurement"
+ERROR_KINDS = ("", "total", MEASUREMENT)
 
 
 def total_error(error: Any, measured: Any, representativeness: Any) -> np.ndarray:

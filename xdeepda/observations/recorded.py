@@ -21,6 +21,7 @@ from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Combined, combine
 from xdeepda.observations.flags import rejected
 from xdeepda.observations.gridded import from_gridded
+from xdeepda.observations.instruments import assumed_error
 from xdeepda.observations.placing import Positions, place
 from xdeepda.observations.quantities import (
     CANONICAL_UNIT,
@@ -139,14 +140,16 @@ def _from_table(obs: Any, target: Target, cycle: Cycle | None) -> dict[str, np.n
         if blank.size and kind is None:
             problems.add(f"{name!r} needs errors", todo="add a column 'error'")
         elif kind is not None:
-            usual = default_error(kind, positions.depth[mine])
             if "error_kind" in table.variables:
                 alone = table["error_kind"].values[used][mine] == MEASUREMENT
+                usual = default_error(kind, positions.depth[mine])
                 error[mine] = total_error(error[mine], alone, usual)
-            error[mine] = np.where(np.isnan(error[mine]), usual, error[mine])
+            error[blank] = assumed_error(table, used[blank], kind)
     problems.raise_if_any()
     if assumed:
-        logger.warning("default errors by depth for %d observations without any", assumed)
+        logger.warning(
+            "default errors by instrument and depth for %d observations without any", assumed
+        )
     # a profile is held once: rows that share its name but not its position are another one
     profile = profiles_of(table, used, by_position=True)
     return _compact(profile, positions, error, found[codes[used]], np.ones(used.size))

@@ -314,7 +314,7 @@ def reported(
     """Report on the rows, said in the log."""
     notes = [f"{name}: {text}" for name, text in told.items()]
     notes += [
-        f"{name}: {number} default errors by depth, as none were given"
+        f"{name}: {number} default errors by instrument and depth, as none were given"
         for name, number in assumed.items()
     ]
     number = sum(assumed.values())

@@ -34,7 +34,7 @@ from xdeepda.observations.columns import (
 )
 from xdeepda.observations.flags import MEANINGS, NONE, check_flags, rejected
 from xdeepda.observations.placing import in_blocks
-from xdeepda.observations.quantities import CANONICAL_UNIT, kind_of
+from xdeepda.observations.quantities import CANONICAL_UNIT, ERROR_KINDS, MEASUREMENT, kind_of
 
 #: The dimension of the table.
 DIM = "obs"
@@ -152,6 +152,7 @@ def _check(rows: Rows, problems: Problems, part: bool = False) -> None:
             rows.error, used, "error", lambda e: ~np.isnan(e) & ~((e > 0) & (e < np.inf)),
             "positive standard deviations, NaN where unknown", problems,
         )  # fmt: skip
+    _check_error_kind(rows.text.get("error_kind"), problems)
     if rows.latitude is not None:
         rows.latitude = _floats(rows.latitude, "latitude", problems)
         _check_numbers(
@@ -169,6 +170,21 @@ def _check(rows: Rows, problems: Problems, part: bool = False) -> None:
             "metres, positive down; xarray: attribute positive='up' for heights", problems,
         )  # fmt: skip
     _check_time(rows, used, problems)
+
+
+def _check_error_kind(values: np.ndarray | None, problems: Problems) -> None:
+    """A word that is not known would be an error taken as total, silently."""
+    if values is None or not values.size:
+        return
+    _, found = encode(_texts(values, values.size))
+    unknown = [word for word in found if word not in ERROR_KINDS]
+    if unknown:
+        problems.add(
+            "column 'error_kind' holds unknown words",
+            found=", ".join(map(repr, unknown[:5])),
+            expected=f"{MEASUREMENT!r} where the error is that of the measurement alone; 'total' "
+            "or empty elsewhere",
+        )
 
 
 def _floats(values: np.ndarray, name: str, problems: Problems) -> np.ndarray:
