@@ -365,3 +365,34 @@ def test_a_wrong_place_is_told_before_the_work(ocean, points, oi, tmp_path, monk
     ):
         with pytest.raises(InputError, match=words):
             xdeepda.assimilate(ocean, points, model=oi, ledger=place)
+
+
+# ---- data of which none can be used
+
+
+def all_flagged(table):
+    size = table.sizes["obs"]
+    return table.assign(
+        qc=("obs", np.full(size, 4, dtype=np.int8)),
+        reason=("obs", np.full(size, "QC spike", dtype=object)),
+    )
+
+
+def test_departures_of_data_that_are_all_flagged(ocean, oi, many):
+    """They are accounted for; that nothing lies in the sea would be wrong."""
+    analysis = xdeepda.assimilate(ocean, many, model=oi)
+    found = xdeepda.departures(analysis, all_flagged(many))
+    assert set(fates(found)) == {"flagged_as_bad"}
+    expected = xdeepda.departures(analysis, many)
+    np.testing.assert_array_equal(found["residual"], expected["residual"])
+    outside = many.assign_coords(depth=many["depth"] + 9000)
+    with pytest.raises(InputError, match="no observation lies inside"):
+        xdeepda.departures(analysis, outside)
+
+
+def test_the_refusal_says_that_all_are_flagged(ocean, oi, many):
+    with pytest.raises(InputError, match="no observation can be used") as told:
+        xdeepda.assimilate(ocean, all_flagged(many), model=oi)
+    assert "600 flagged as bad" in str(told.value)
+    assert "quality_report" in str(told.value)
+    assert "longitude" not in str(told.value)

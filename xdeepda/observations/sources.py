@@ -191,7 +191,8 @@ def binned_sources(
     ------
     InputError
         With all that is wrong with any source, each by its number where there are
-        several; if nothing is inside in any of them.
+        several; if nothing is inside in any of them (flagged ones may be all that
+        there is if nothing is held back).
     """
     problems = Problems("observations")
     sources = list(obs) if isinstance(obs, (list, tuple)) else [obs]
@@ -209,7 +210,9 @@ def binned_sources(
     if not sources:
         problems.add("there are no observations", found="an empty list")
     if outside and len(outside) == len(done) and not len(problems):
-        for nothing in outside:
+        # what is flagged is refused by those who assimilate, not by those who compare
+        refused = hold_back or not all(s.report is not None and s.report.unusable for s in done)
+        for nothing in outside if refused else ():
             problems.absorb(nothing)
     _check_calendars(done, problems)
     problems.raise_if_any()

@@ -90,6 +90,11 @@ class BinningReport:
         """Number of rows that entered a superobservation."""
         return self.counts["used"]
 
+    @property
+    def unusable(self) -> bool:
+        """Whether no row can be used, wherever it is: without values, flagged or withheld."""
+        return bool(np.isin(self.fate, (EMPTY, FLAGGED, WITHHELD)).all())
+
     def __str__(self) -> str:
         """One sentence."""
         counts = self.counts
@@ -347,12 +352,20 @@ def refuse(
     ]
     report = BinningReport(fate, np.full(fate.size, -1, dtype=np.int64), 0)
     problems = Problems("observations")
-    problems.add(
-        "no observation lies inside of the model's sea",
-        found=f"{', '.join(own)}; variables {', '.join(names)}; {report}",
-        expected=f"{target.grid}; variables {', '.join(target.variables)}",
-        todo="check units, signs of depth and longitude, names of variables, and the land mask",
-    )
+    if report.unusable:
+        problems.add(
+            "no observation can be used",
+            found=str(report),
+            todo="obs['reason'] and obs.deepda.quality_report() say why they are flagged; "
+            "quality_control(rules={'supplied': False}) looks at them without their flags",
+        )
+    else:
+        problems.add(
+            "no observation lies inside of the model's sea",
+            found=f"{', '.join(own)}; variables {', '.join(names)}; {report}",
+            expected=f"{target.grid}; variables {', '.join(target.variables)}",
+            todo="check units, signs of depth and longitude, names of variables, and the land mask",
+        )
     error = NothingInsideError(problems.message(), report)
     error.problems = tuple(problems)  # type: ignore[attr-defined]
     raise error
