@@ -255,3 +255,42 @@ def test_refusals():
     )
     with pytest.raises(InputError, match="source 2 is gridded"):
         withhold([table, field], 0.1)
+
+
+def flagged(table, which):
+    """The table with some rows flagged as bad."""
+    return table.assign(qc=("obs", np.where(which, 4, 1).astype(np.int8)))
+
+
+@pytest.mark.parametrize("by", ["platform", "profile", "month"])
+def test_casts_without_a_good_value_do_not_count(by):
+    """Otherwise a withheld set may consist of data that judge nothing."""
+    table = casts()
+    number = np.array([int(str(p).split()[-1]) for p in table.platform.values])
+    bad = number < 30
+    kept, withheld = withhold(flagged(table, bad), 0.2, by=by, seed=1)
+    good = [t.isel(obs=np.flatnonzero(t.qc.values == 1)) for t in (kept, withheld)]
+    share = good[1].sizes["obs"] / int((~bad).sum())
+    assert share == pytest.approx(0.2, abs=0.06)
+    assert withheld.attrs["withheld_fraction"] == pytest.approx(share)
+    assert "360 more casts have no good value" in withheld.attrs["withheld"]
+    assert sorted(names(kept) + names(withheld)) == sorted(names(table))
+
+
+def test_distances_are_to_casts_with_good_values():
+    """A bad twin beside each withheld cast does not make it depend on the kept ones."""
+    table = casts(drift=False)
+    twin = table.assign_coords(platform="twin of " + table.platform.astype(object))
+    none = np.zeros(table.sizes["obs"], dtype=bool)
+    both = xr.concat([flagged(table, none), flagged(twin, ~none)], "obs")
+    _, withheld = withhold(both, 0.2, by="profile", seed=1)
+    assert withheld.attrs["withheld_days_median"] > 0
+    assert withheld.attrs["withheld_days_5_percent"] > 0
+
+
+def test_where_all_is_flagged_all_count():
+    table = casts()
+    expected = withhold(table, 0.2, seed=1)
+    every = np.ones(table.sizes["obs"], dtype=bool)
+    found = withhold(flagged(table, every), 0.2, seed=1)
+    assert names(found[1]) == names(expected[1])

@@ -17,6 +17,7 @@ import xarray as xr
 
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, Problems
+from xdeepda.observations.flags import rejected
 from xdeepda.observations.placing import cycle_numbers
 from xdeepda.observations.table import as_table, is_gridded, mixed_bits, profiles_of
 
@@ -49,7 +50,8 @@ def withhold(
     obs : Dataset, DataArray, pandas.DataFrame, or a list of these
         Points (see :func:`xdeepda.observations.as_table`).
     fraction : float
-        Of the casts, between 0 and 1; met as closely as whole groups allow.
+        Of the casts that can be used, between 0 and 1; met as closely as whole groups
+        allow.
     by : {"platform", "profile", "block", "month", "region"}
         What is withheld as a whole: all casts of a platform; single casts; the
         casts of a box of 10° by 10° in one month; of a month, everywhere; of a
@@ -82,7 +84,9 @@ def withhold(
     A cast is all rows of the same platform and profile name (without a column
     `profile`: of the same time and position), of all variables, and is never
     split: it belongs where its first row belongs.  Casts without a platform are
-    platforms of their own; casts without time or position are kept.  The nearest
+    platforms of their own; casts without time or position are kept.  Casts of which
+    every row is flagged as bad or without a value judge nothing: they are not counted,
+    and go with their group (kept, where it has no others).  The nearest
     kept cast is that of the smallest distance in space and time, a day counting as
     10 km.
 
@@ -172,6 +176,8 @@ class _Casts:
     month : numpy.ndarray of int64, shape (n,)
     day, latitude, longitude : numpy.ndarray of float64, shape (n,)
         Of the first row; NaN where unknown.  Days since the first one.
+    usable : numpy.ndarray of bool, shape (n,)
+        Whether any row has a value that is not flagged as bad; all where none has.
     row : list of numpy.ndarray of int64
         Cast of each row, by source.
     """
@@ -182,6 +188,7 @@ class _Casts:
     day: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
+    usable: np.ndarray
     row: list[np.ndarray]
 
     @classmethod
@@ -197,7 +204,10 @@ class _Casts:
             np.concatenate(column)[first] for column in zip(*columns, strict=True)
         )
         month, day = _months_and_days(times)
-        return cls(unique, platform, month, day, lat, lon, np.split(cast, ends[:-1]))
+        good = np.concatenate([_good(table) for table in tables])
+        usable = np.bincount(cast[good], minlength=unique.size) > 0
+        usable |= not usable.any()
+        return cls(unique, platform, month, day, lat, lon, usable, np.split(cast, ends[:-1]))
 
     @property
     def placed(self) -> np.ndarray:
@@ -231,6 +241,11 @@ def _columns(table: xr.Dataset, cast: np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
+def _good(table: xr.Dataset) -> np.ndarray:
+    """Rows with a value that is not flagged as bad."""
+    return np.isfinite(table["value"].values) & ~rejected(table["qc"].values)
+
+
 def _months_and_days(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Absolute month of each time (-1 where unknown) and days since the first (NaN)."""
     stamps = times.dtype.kind == "M"
@@ -262,12 +277,14 @@ _GROUPS: dict[str, Callable[[_Casts], np.ndarray]] = {
 
 def _choose(casts: _Casts, group: np.ndarray, fraction: float, by: str, seed: int) -> np.ndarray:
     """Which casts are withheld: groups in an order drawn by the seed, up to the fraction."""
-    names, member, size = np.unique(group, return_inverse=True, return_counts=True)
+    names, member = np.unique(group, return_inverse=True)
+    size = np.bincount(member[casts.usable], minlength=names.size)
+    total = int(size.sum())
     drawn = mixed_bits(names, seed)
     order = np.argsort(drawn, kind="stable")
-    order = order[names[order] >= 0]
+    order = order[(names[order] >= 0) & (size[order] > 0)]
     # whole groups up to the fraction, then whichever of the others bring it closer to it
-    wanted = fraction * group.size
+    wanted = fraction * total
     number = int(np.searchsorted(np.cumsum(size[order]), wanted, side="right"))
     picked = order[:number].tolist()
     lacking = wanted - int(size[picked].sum())
@@ -278,13 +295,13 @@ def _choose(casts: _Casts, group: np.ndarray, fraction: float, by: str, seed: in
             picked.append(candidate)
             lacking -= int(size[candidate])
     number = len(picked)
-    if number == 0 or number == names.size:
+    if number == 0 or number == np.count_nonzero(size):
         what = "nothing" if number == 0 else "everything"
         problems = Problems("withhold")
         problems.add(
             f"{what} would be withheld",
-            found=f"{order.size} groups by {by!r}, of {size.min()} to {size.max()} of "
-            f"{group.size} casts; fraction {fraction:g}",
+            found=f"{order.size} groups by {by!r}, of {size[size > 0].min()} to {size.max()} of "
+            f"{total} casts; fraction {fraction:g}",
             expected="at least two groups, of fitting size",
             todo="another fraction, or smaller groups: by='profile'",
         )
@@ -296,13 +313,18 @@ def _choose(casts: _Casts, group: np.ndarray, fraction: float, by: str, seed: in
 
 def _described(casts: _Casts, chosen: np.ndarray, by: str, seed: int) -> dict[str, Any]:
     """Attributes that say what was withheld and how far it is from the rest."""
-    share = float(chosen.mean())
+    usable = casts.usable
+    share = float(chosen[usable].mean())
     attrs: dict[str, Any] = {
         "withheld_by": by,
         "withheld_seed": seed,
         "withheld_fraction": share,
     }
-    text = f"{int(chosen.sum())} of {chosen.size} casts ({share:.1%}) withheld by {by}"
+    text = (
+        f"{int(chosen[usable].sum())} of {int(usable.sum())} casts ({share:.1%}) withheld by {by}"
+    )
+    if not usable.all():
+        text += f" ({int((~usable).sum())} more casts have no good value)"
     km, days = _distances(casts, chosen)
     if km.size:
         for name, values in (("km", km), ("days", days)):
@@ -320,7 +342,8 @@ def _distances(casts: _Casts, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Kilometres and days from withheld casts to the nearest kept one."""
     from scipy.spatial import cKDTree
 
-    inside, outside = (np.flatnonzero(casts.placed & (chosen == side)) for side in (False, True))
+    there = casts.placed & casts.usable
+    inside, outside = (np.flatnonzero(there & (chosen == side)) for side in (False, True))
     if not inside.size or not outside.size:
         return np.zeros(0), np.zeros(0)
     outside = outside[:: -(-outside.size // _SAMPLE)]
