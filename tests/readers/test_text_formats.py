@@ -8,6 +8,7 @@ import gsw
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from xdeepda.errors import InputError
 from xdeepda.observations.readers import Source, open_observations, read_with
@@ -590,6 +591,33 @@ def test_csv_keeps_the_kind_of_errors(tmp_path):
     frame.to_csv(tmp_path / "own.csv", index=False)
     for source in (tmp_path / "own.csv", frame):
         assert open_observations(source)["error_kind"].values.tolist() == ["measurement", ""]
+
+
+@pytest.mark.parametrize("through", ["frame", "csv"])
+def test_pandas_is_lossless(tmp_path, through):
+    """A table of two files, whose rows are not ordered by variable, comes back as it was."""
+    for n in range(2):
+        (tmp_path / f"cast{n}.csv").write_text(
+            "time,lat,lon,depth [m],temperature [degC],temperature_qc,salinity [psu],platform\n"
+            f"2005-01-0{n + 1},5,330,10,2{n}.5,1,35.1,A{n}\n"
+            f"2005-01-0{n + 1},5,330,500,1{n}.5,4,,A{n}\n"
+            f"2050-01-0{n + 1},5,330,700,9.{n},1,34.9,A{n}\n"
+        )
+    table = open_observations(sorted(tmp_path.glob("cast*.csv")))
+    assert (
+        table["variable"].values.tolist()
+        == ["thetao"] * 3 + ["so"] * 2 + ["thetao"] * 3 + ["so"] * 2
+    )
+    frame = table.to_dataframe()
+    if through == "csv":
+        frame["units"] = np.where(frame["variable"] == "so", "psu", "degC")
+        frame.to_csv(tmp_path / "all.csv", index=False)
+        again = open_observations(tmp_path / "all.csv")
+    else:
+        frame.attrs["units"] = {"thetao": "degC", "so": "psu"}
+        again = open_observations(frame)
+    xr.testing.assert_equal(again, table)
+    assert again["value"].attrs == table["value"].attrs
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def _frame_text(frame: pd.DataFrame, columns: Mapping[str, Any], repeat: int, ro
         if name in columns:
             values = frame[columns[name]]
             plain = values.to_numpy()
-            if plain.dtype == object or plain.dtype.kind not in "iuf":
+            # a column of a csv file in which nothing is written is one of NaN
+            if plain.dtype == object or plain.dtype.kind not in "iuf" or values.isna().all():
                 plain = np.where(values.isna(), "", values.astype(str)).astype(str)
             rows.text[name] = np.tile(plain, repeat)
     for name in QUALITY:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -369,7 +370,16 @@ def _converted(table: xr.Dataset, name: str) -> xr.Dataset:
         temperature_kind=definitions.pop() if definitions else "in-situ",
         salinity_kind=salinities.pop() if salinities else "practical",
     )
-    return make_table(levels, reader=NAME)
+    return _in_order(make_table(levels, reader=NAME), parts.values())
+
+
+def _in_order(table: xr.Dataset, parts: Iterable[Measured | None]) -> xr.Dataset:
+    """Rows as they were given; the table has them by variable."""
+    given = [np.flatnonzero(np.isfinite(part.value)) for part in parts if part is not None]
+    rows = np.concatenate(given)
+    if rows.size != table.sizes["obs"] or (np.diff(rows) > 0).all():
+        return table
+    return table.isel(obs=np.argsort(rows, kind="stable"))
 
 
 def _part(
