@@ -80,4 +80,8 @@ def test_plot(checked):
     assert sorted(widths) == [2, 4]
     fig.canvas.draw()
     plt.close(fig)
-    plt.close(quality_report(quality_control(casts(1))).plot())
+    figure = quality_report(quality_control(casts(1))).plot()
+    figure.canvas.draw()
+    years = figure.axes[2].get_xticks()
+    assert (years == np.round(years)).all()  # no year 2005.6
+    plt.close(figure)

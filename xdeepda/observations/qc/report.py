@@ -152,6 +152,7 @@ class QualityReport:
             left = left + share
         if label == "year":
             ax.set(ylabel="rejected (%)", title="by year")
+            ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         else:
             ax.set_yticks(at, where)
             ax.invert_yaxis()
