@@ -169,6 +169,19 @@ def test_a_reader_is_called_by_name(folder):
         open_observations(cast().rename(temp="prof_T", z="depth"), reader="mitprof")
 
 
+def test_a_wrong_reader_by_name_says_which_is_right(folder):
+    with pytest.raises(InputError, match=r"'wod' was asked for, but.* it is one of reader '"):
+        open_observations(folder / "cast0.nc", reader="wod")
+    (folder / "words.txt").write_text("cast, cast\n")
+    with pytest.raises(InputError, match=r"'dart' was asked for, but.* no other reader knows"):
+        open_observations(folder / "words.txt", reader="dart")
+
+
+def test_names_of_variables_are_plain_words(folder):
+    with pytest.raises(InputError, match=r"only \['thetao'\]"):
+        open_observations(folder / "cast0.nc", var="chlorophyll")
+
+
 @pytest.mark.parametrize("name", sorted(readers()))
 def test_every_reader_refuses_what_is_not_its_own(folder, name):
     text = folder / "words.txt"

@@ -246,8 +246,9 @@ def _check_grid(name: str, layout: Layout, grid: Grid, problems: Problems) -> No
             f"gridded {name!r} is not on the model's grid",
             found=f"observations against model, {'; '.join(told)}",
             expected=str(grid),
-            todo="give the observations as points (ds.stack(obs=[...]).reset_index('obs')), "
-            "or interpolate them first",
+            todo="give the observations as points: xdeepda.open_observations(ds) makes a table of "
+            "sea surface temperatures, ds.stack(obs=[...]).reset_index('obs') of any field; or "
+            "interpolate them first",
         )
 
 

@@ -247,7 +247,7 @@ class _Reading:
     def _without(self, table: xr.Dataset, files: int) -> None:
         """Note a file that holds none of the variables asked for."""
         name = str(table["source"].values[0]) if table.sizes["obs"] else "a file"
-        found = sorted(set(table["variable"].values.astype(str)))
+        found = sorted(map(str, set(table["variable"].values)))
         told = f"{name}: holds none of {_wanted(self.var)}, only {found}"
         if files == 1:
             raise NothingMeasured(told)
@@ -267,7 +267,12 @@ def _open_one(item: _Item, reader: Reader | None) -> xr.Dataset:
     path = item.what if dataset is None else None
     with Source(path, member=item.member, dataset=dataset) as source:
         own = recognise(source) if reader is None else reader
-        table = _read(own, source)
+        try:
+            table = _read(own, source)
+        except InputError as error:
+            if reader is None or reader.recognises(source):
+                raise
+            raise type(error)(f"{error} ({_unlike(reader, source)})") from error
     table.attrs["reader"] = own.name if own.name != _TABLE else table.attrs.get("reader", _TABLE)
     if own.ignores:
         table.attrs["ignored"] = "; ".join(own.ignores)
@@ -276,6 +281,15 @@ def _open_one(item: _Item, reader: Reader | None) -> xr.Dataset:
     told = (source.name, table.sizes["obs"], own.name, table.attrs.get("notes", ""))
     logger.info("%s: %d rows, read as %s; %s", *told)
     return table
+
+
+def _unlike(reader: Reader, source: Source) -> str:
+    """What a source is that a reader was asked for by name, and does not recognise."""
+    try:
+        other = f"by its structure it is one of reader {recognise(source).name!r}"
+    except InputError:
+        other = "no other reader knows its structure either"
+    return f"reader {reader.name!r} was asked for, but does not recognise it; {other}"
 
 
 def _read(reader: Reader, source: Source) -> xr.Dataset:
