@@ -47,6 +47,7 @@ class Classical(nn.Module):
 
     unobserved: Tensor
     climate: Tensor
+    nodes: Tensor
 
     def __init__(
         self,
@@ -66,6 +67,9 @@ class Classical(nn.Module):
         self.covariance = EnsembleCovariance(sea, ensemble, localisation, True, most, stride)
         self.register_buffer("unobserved", torch.ones(sea.size))
         self.register_buffer("climate", sea.vector(climate), persistent=False)
+        # cells at the mesh, (m, C)
+        nodes = afloat(sea.table)[self.mesh.solved].clamp_min(0)
+        self.register_buffer("nodes", nodes, persistent=False)
 
     def take(self, arrays: dict[str, Tensor]) -> None:
         """Take over fitted arrays, and find how large the filter's error grows unobserved."""
@@ -82,11 +86,11 @@ class Classical(nn.Module):
     def _variance(self, covariance: Tensor) -> Tensor:
         """Variance (B, n) of patterns and rest, at the mesh and interpolated."""
         mesh = Mesh(*(t.to(covariance.device) for t in self.mesh))
-        table, sea = afloat(self.sea.table)[mesh.solved], self.sea.table >= 0
-        patterns = self.filter.patterns[table.clamp_min(0).flatten()]
+        sea = self.sea.table >= 0
+        patterns = self.filter.patterns[self.nodes.flatten()]
         out = torch.zeros(len(covariance), self.sea.size, device=patterns.device)
         for row, part in zip(out, covariance, strict=True):
-            values = low_rank_variance(patterns, part).view(table.shape)
+            values = low_rank_variance(patterns, part).view(self.nodes.shape)
             row[self.sea.table[sea]] = mesh.spread(values)[sea]
         return out + self.filter.rest
 

@@ -22,7 +22,7 @@ from xdeepda.observations.cells import CORRELATED, combine
 from xdeepda.observations.columns import TEXT
 from xdeepda.observations.placing import FATES, Positions, cycle_numbers, place
 from xdeepda.observations.sources import Binned
-from xdeepda.observations.superob import _converted, _rows_to_variables
+from xdeepda.observations.superob import converted_rows, rows_to_variables
 from xdeepda.observations.table import DIM, profiles_of, variables_of
 from xdeepda.observations.target import Target
 
@@ -170,7 +170,7 @@ def _of_points(
     table, report = source.table, source.report
     assert table is not None
     assert report is not None
-    codes, own = _rows_to_variables(table, target)
+    codes, own = rows_to_variables(table, target)
     variable = own[codes].astype(np.int16)
     number, cell = _places(source, variable, target, cycle)
     value, error = np.full((2, variable.size), np.nan)
@@ -179,7 +179,7 @@ def _of_points(
     for keep in (finite & (report.fate == USED), finite & (report.fate != USED)):
         rows = np.flatnonzero(keep)
         try:
-            value[rows], error[rows], *_ = _converted(table, rows, codes[rows], own, target)
+            value[rows], error[rows], *_ = converted_rows(table, rows, codes[rows], own, target)
         except InputError:
             if (report.fate[rows] == USED).any():
                 raise

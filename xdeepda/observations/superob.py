@@ -22,7 +22,7 @@ from xdeepda.grid import Grid
 from xdeepda.observations.cells import CORRELATED, Cells, combine
 from xdeepda.observations.flags import rejected
 from xdeepda.observations.instruments import assumed_error
-from xdeepda.observations.placing import (  # noqa: F401 - cycle_numbers is looked for here
+from xdeepda.observations.placing import (
     EMPTY,
     FATES,
     FLAGGED,
@@ -32,7 +32,6 @@ from xdeepda.observations.placing import (  # noqa: F401 - cycle_numbers is look
     USED,
     WITHHELD,
     Positions,
-    cycle_numbers,
     in_blocks,
     place,
 )
@@ -274,12 +273,12 @@ def prepare(
     if fate.any():
         keep = np.flatnonzero(fate == USED)
         number, cell, codes = number[keep], cell[keep], codes[keep]
-    value, error, assumed, told = _converted(table, keep, codes, found, target, described[1:])
+    value, error, assumed, told = converted_rows(table, keep, codes, found, target, described[1:])
     profile = profiles_of(table, keep)
     return Ready(fate, keep, number, cell, value, error, profile, assumed, told)
 
 
-def _rows_to_variables(table: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]:
+def rows_to_variables(table: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the rows, and the model's variable for each code (-1: none)."""
     codes, names, _, standard_names = variables_of(table)
     return codes, np.array(match(names, standard_names, target), dtype=np.int64)
@@ -382,7 +381,7 @@ def _missing_axes(grid: Grid) -> list[str]:
     return notes
 
 
-def _converted(
+def converted_rows(
     table: xr.Dataset,
     keep: slice | np.ndarray,
     codes: np.ndarray,
