@@ -30,6 +30,7 @@ FLOORS = {
     "climatology": 6,
     "datasets": 6,
     "observations": 6,
+    "verification": 7,
     "model": 7,
     "bridge": 8,
     "analysis": 8,
