@@ -81,9 +81,9 @@ def test_members_start_from_training_years_of_the_season(ocean, cells, tiny_mode
 
     started = {}
 
-    def conduct(inputs, model, initial, *rest, **settings):
-        started["initial"] = initial
-        return original(inputs, model, initial, *rest, **settings)
+    def conduct(inputs, initial, *rest, **settings):
+        (started["initial"],) = initial
+        return original(inputs, initial, *rest, **settings)
 
     original = assimilation._conduct
     monkeypatch.setattr(assimilation, "_conduct", conduct)

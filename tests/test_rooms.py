@@ -32,16 +32,18 @@ FLOORS = {
     "observations": 6,
     "verification": 7,
     "model": 7,
+    "diagnostics": 7,
     "bridge": 8,
     "analysis": 8,
     "initial": 8,
     "request": 9,
     "training": 9,
-    "assimilation": 10,
+    "production": 10,
+    "assimilation": 11,
     "baselines": 10,
     "inspection": 10,
-    "accessor": 11,
-    "__init__": 12,
+    "accessor": 12,
+    "__init__": 13,
 }
 #: Rooms that calculate with tensors; no other imports torch (options asks for devices).
 TENSORS = {"core", "bridge", "training", "options"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,91 +15,173 @@ from xdeepda.provenance import history_line, package_version
 from xdeepda.source import RunSource
 
 #: Suffix -> (words, CF modifier of the standard name).
-_PARTS = {
+PARTS = {
     "": ("analysis", ""),
     "_spread": ("standard deviation of the analysis error", " standard_error"),
     "_background": ("background", ""),
     "_background_spread": ("standard deviation of the background error", " standard_error"),
     "_obs_count": ("observations used in the cell", " number_of_observations"),
 }
+#: The same of several models: the spread in two parts.
+PARTS_OF_MODELS = {
+    "": ("analysis, mean over the models", ""),
+    "_spread": ("standard deviation of the analysis error, within and between models",
+                " standard_error"),
+    "_spread_within": ("mean standard deviation of the analysis error that the models predict",
+                       None),
+    "_spread_between": ("standard deviation of the analysis between the models", None),
+    "_background": ("background, mean over the models", ""),
+    "_background_spread": ("standard deviation of the background error, within and between models",
+                           " standard_error"),
+    "_background_spread_within": ("mean standard deviation of the background error that the "
+                                  "models predict", None),
+    "_background_spread_between": ("standard deviation of the background between the models",
+                                   None),
+    "_obs_count": ("observations used in the cell", " number_of_observations"),
+}  # fmt: skip
+
+#: Fields of one cycle by suffix, (variable, nz, ny, nx) in the units of the model; besides,
+#: with a leading dimension, the members given out ("members") and those of the cycle itself
+#: ("background_members", "analysis_members").
+Fields = dict[str, np.ndarray]
+#: Cells, values, errors and counts of the superobservations of one cycle.
+CycleCells = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-class AnalysisWriter:
-    """Collects analysed cycles and gives them the user's labels.
+def absolute_fields(result: Any, climatology: np.ndarray) -> Fields:
+    """Fields of one cycle out of anomalies.
 
     Parameters
     ----------
-    source : RunSource
-        Of the object whose labels the analysis takes.
-    model : Model
-    wanted : numpy.ndarray of int64
-        Absolute numbers of the cycles to give out.
-    calendar : str
-        Of the time axis.
+    result : CycleResult
+        Anomalies in the units of the model.
+    climatology : numpy.ndarray, shape (variable, nz, ny, nx)
+        To add to them.
+
+    Returns
+    -------
+    dict of numpy.ndarray of float32
+    """
+
+    def absolute(anomaly: np.ndarray) -> np.ndarray:
+        return (anomaly + climatology).astype(np.float32)
+
+    fields = {
+        "": absolute(result.analysis),
+        "_spread": result.spread.astype(np.float32),
+        "_background": absolute(result.background),
+        "_background_spread": result.background_spread.astype(np.float32),
+    }
+    if result.members is not None:
+        fields["members"] = absolute(result.members)
+    if result.cycled is not None:
+        fields["background_members"], fields["analysis_members"] = map(absolute, result.cycled)
+    return fields
+
+
+class Block:
+    """Analysed cycles that are held in memory, on the canonical grid.
+
+    Parameters
+    ----------
+    numbers : numpy.ndarray of int64
+        Absolute numbers of the cycles.
+    wet : numpy.ndarray of bool, shape (variable, nz, ny, nx)
+    parts : sequence of str
+        Suffixes.
     members : int, optional
         Keep this many members in place of the mean.
     """
 
     def __init__(
-        self,
-        source: RunSource,
-        model: Model,
-        wanted: np.ndarray,
-        calendar: str,
-        *,
-        members: int | None = None,
+        self, numbers: np.ndarray, wet: np.ndarray, parts: Iterable[str], members: int | None
     ) -> None:
-        self.source, self.model, self.calendar = source, model, calendar
-        self.wanted, self.members = wanted, members
-        self.positions = {int(number): n for n, number in enumerate(wanted)}
-        shape = (len(wanted), *model.wet.shape)
-        self.data: dict[str, np.ndarray] = {
-            part: np.empty(shape, np.float32) for part in _PARTS if part != "_obs_count"
-        }
+        self.numbers, self.wet = numbers, wet
+        self.positions = {int(number): n for n, number in enumerate(numbers)}
+        self.members = members
+        shape = (len(numbers), *wet.shape)
+        self.data = {part: np.empty(shape, np.float32) for part in parts if part != "_obs_count"}
         self.data["_obs_count"] = np.zeros(shape, np.int32)
         if members is not None:
             self.data[""] = np.empty((members, *shape), np.float32)
 
-    def write(
-        self,
-        number: int,
-        result: Any,
-        climatology: np.ndarray,
-        observed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    ) -> None:
+    def write(self, number: int, fields: Fields, cells: CycleCells) -> None:
         """Take over one cycle.
 
         Parameters
         ----------
         number : int
             Absolute number of the cycle.
-        result : CycleResult
-            Anomalies in the units of the model.
-        climatology : numpy.ndarray, shape (variable, nz, ny, nx)
-            To add to them.
-        observed : (cell, value, error, count)
+        fields : dict of numpy.ndarray
+        cells : (cell, value, error, count)
             Superobservations of the cycle.
         """
         n = self.positions[number]
-        best = result.analysis if self.members is None else result.members
-        self.data[""][..., n, :, :, :, :] = best + climatology
-        self.data["_background"][n] = result.background + climatology
-        self.data["_spread"][n] = result.spread
-        self.data["_background_spread"][n] = result.background_spread
-        cell, _, _, count = observed
-        wet = self.model.wet.reshape(-1)[cell]
+        for part, values in self.data.items():
+            if part == "" and self.members is not None:
+                values[:, n] = fields["members"]
+            elif part != "_obs_count":
+                values[n] = fields[part]
+        cell, _, _, count = cells
+        wet = self.wet.reshape(-1)[cell]
         self.data["_obs_count"][n].reshape(-1)[cell[wet]] = count[wet]
 
-    def finish(self, call: str, seed: int) -> xr.Dataset:
-        """Return the labelled Dataset."""
-        cycle = self.model.cycle
-        name = self.source.layout.axes.time or "time"
+
+class Labels:
+    """What the analysis is labelled with: the user's names, order, units and calendar.
+
+    Parameters
+    ----------
+    source : RunSource
+        Of the object whose labels the analysis takes.
+    model : Model
+        Grid, sea, units and attributes.
+    calendar : str
+        Of the time axis.
+    first : int
+        Absolute number of the first cycle that is given out: times are counted from its year.
+    members : int, optional
+        Number of members, where they are given out.
+    attributes : dict, optional
+        Global ones, besides those that every analysis has.
+    models : int
+        Number of models.
+    """
+
+    def __init__(
+        self,
+        source: RunSource,
+        model: Model,
+        calendar: str,
+        first: int,
+        *,
+        members: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        models: int = 1,
+    ) -> None:
+        self.source, self.model, self.calendar = source, model, calendar
+        self.first, self.members, self.models = first, members, models
+        self.parts = PARTS if models == 1 else PARTS_OF_MODELS
+        self.attributes = dict(attributes or {})
+
+    @property
+    def time(self) -> str:
+        """Name of the time axis."""
+        return self.source.layout.axes.time or "time"
+
+    def block(self, numbers: np.ndarray) -> Block:
+        """Empty block for some cycles."""
+        return Block(numbers, self.model.wet, self.parts, self.members)
+
+    def dataset(self, block: Block) -> xr.Dataset:
+        """Labelled Dataset of a block, without pint's quantities."""
+        cycle, name = self.model.cycle, self.time
         out: dict[str, xr.DataArray] = {}
         for v, variable in enumerate(self.source.variables):
-            for part in _PARTS:
-                out[variable + part] = self._labelled(v, variable, part, name)
+            for part in self.parts:
+                out[variable + part] = self._labelled(block, v, variable, part)
         ds = xr.Dataset(out)
-        start, end = cycle.bounds(self.wanted, self.calendar)
+        start, end = cycle.bounds(block.numbers, self.calendar)
         ds[f"{name}_bnds"] = ((name, "bnds"), np.stack([start, end], axis=1))
         ds[name].attrs = {
             "standard_name": "time",
@@ -109,17 +192,18 @@ class AnalysisWriter:
         ds[name].encoding = self._time_encoding()
         ds[f"{name}_bnds"].encoding = self._time_encoding()
         ds = self._with_other_coordinates(self._with_bounds(ds))
-        before = self.source.original.attrs.get("history")
-        ds.attrs = {
-            "Conventions": "CF-1.11",
-            "title": "ocean analysis by xdeepda",
-            "history": history_line(call, before),
-            "xdeepda_version": package_version(),
-            "model_hash": self.model.hash,
-            "cycle": cycle.name,
-            "seed": seed,
-        }
-        return unit_tools.requantify_axes(ds, self.source.original)
+        ds.attrs = dict(self.attributes)
+        return ds
+
+    def quantified(self, ds: xr.Dataset) -> xr.Dataset:
+        """Dataset with the quantities of pint that the user's object has."""
+        original = self.source.original
+        for variable in self.source.variables:
+            like = original if isinstance(original, xr.DataArray) else original[variable]
+            if unit_tools.is_quantified(like):
+                names = [variable + part for part in self.parts if part != "_obs_count"]
+                ds = ds.assign({n: unit_tools.requantify(ds[n], like) for n in names})
+        return unit_tools.requantify_axes(ds, original)
 
     def _with_bounds(self, ds: xr.Dataset) -> xr.Dataset:
         """Take over the bounds of the axes in space."""
@@ -145,45 +229,57 @@ class AnalysisWriter:
         # datetime64 is proleptic, cftime's "gregorian" is what CF calls standard
         names = {"standard": "proleptic_gregorian", "gregorian": "standard"}
         calendar = names.get(self.calendar, self.calendar)
-        year = int(self.wanted[0] // self.model.cycle.per_year)
+        year = int(self.first // self.model.cycle.per_year)
         unit = f"days since {year:04d}-01-01 00:00:00"
         return {"units": unit, "calendar": calendar, "dtype": "float64"}
 
-    def _labelled(self, v: int, variable: str, part: str, time: str) -> xr.DataArray:
+    def _labelled(self, block: Block, v: int, variable: str, part: str) -> xr.DataArray:
         """One variable of the result on the user's labels."""
         grid, layout = self.model.grid, self.source.layouts[variable]
-        values = self.data[part]
+        values = block.data[part]
         values = values[:, :, v] if values.ndim == 6 else values[:, v]
         lead = ("member", "time") if values.ndim == 5 else ("time",)
         sizes = [getattr(grid, n).size for n in grid.dims]
         values = values.reshape(*values.shape[: len(lead)], *sizes)
         da = xr.DataArray(values, dims=(*lead, *grid.dims))
-        times = self.model.cycle.middle(self.wanted, self.calendar)
+        times = self.model.cycle.middle(block.numbers, self.calendar)
         da = da.assign_coords(time=times)
         if "member" in da.dims:
             da = da.assign_coords(member=np.arange(da.sizes["member"]))
-        da = layout.restore(da)
-        member = layout.axes.member
-        if member in da.dims and member in self.source.original.coords:
-            da = da.assign_coords({member: self.source.original[member].variable})
-        if time not in layout.dims:
+        da = self._with_members(layout.restore(da), layout.axes.member or "member")
+        if self.time not in layout.dims:
             da = da.transpose(
                 *[d for d in da.dims if d not in layout.dims], *layout.dims, missing_dims="ignore"
             )
         return self._finished(da, v, variable, part)
 
+    def _with_members(self, da: xr.DataArray, member: str) -> xr.DataArray:
+        """Take over the user's numbers of the members, and number the models along them."""
+        if member not in da.dims:
+            return da
+        if member in self.source.original.coords:
+            theirs = self.source.original[member].variable
+            if self.models > 1:
+                theirs = theirs.copy(data=np.tile(theirs.values, self.models))
+            da = da.assign_coords({member: theirs})
+        if self.models > 1:
+            number = np.repeat(np.arange(self.models), da.sizes[member] // self.models)
+            attrs = {"long_name": "number of the model in model_hash, from 0"}
+            da = da.assign_coords(model=(member, number, attrs))
+        return da
+
     def _finished(self, da: xr.DataArray, v: int, variable: str, part: str) -> xr.DataArray:
-        """Units and attributes; quantified where the input was."""
+        """Units and attributes."""
         mine, theirs = self.model.units[v], self.source.units[v]
-        words, modifier = _PARTS[part]
+        words, modifier = self.parts[part]
         kept = self.model.attributes.get(variable, {})
         attrs = {"long_name": f"{kept.get('long_name', variable)}: {words}"}
-        if "standard_name" in kept:
+        if "standard_name" in kept and modifier is not None:
             attrs["standard_name"] = kept["standard_name"] + modifier
         if part == "_obs_count":
             da.attrs = {**attrs, "units": "1"}
             return da
-        if part.endswith("_spread"):
+        if "_spread" in part:
             da = da.copy(data=unit_tools.convert_difference(da.data, mine, theirs))
             unit = unit_tools.difference_unit(theirs)
         else:
@@ -193,22 +289,16 @@ class AnalysisWriter:
         attrs |= {"units": unit, "cell_methods": f"{axes.time or 'time'}: mean"}
         da = da.astype(np.float32)
         da.attrs = attrs
-        original = self.source.original
-        template: xr.DataArray = (
-            original if isinstance(original, xr.DataArray) else original[variable]
-        )
-        return unit_tools.requantify(da, template)
+        return da
 
 
-def user_fields(
-    result: Any, climatology: np.ndarray, source: RunSource, model: Model
-) -> dict[str, np.ndarray]:
+def user_fields(fields: Fields, source: RunSource, model: Model) -> Fields:
     """Fields of one cycle in the user's units, the numbers that the analysis holds.
 
     Parameters
     ----------
-    result : CycleResult
-    climatology : numpy.ndarray, shape (variable, nz, ny, nx)
+    fields : dict of numpy.ndarray
+        From :func:`absolute_fields`.
     source : RunSource
     model : Model
 
@@ -220,30 +310,42 @@ def user_fields(
         where there are several.
     """
 
-    def absolute(anomaly: np.ndarray) -> np.ndarray:
-        out = (anomaly + climatology).astype(np.float32)
+    def converted(name: str) -> np.ndarray:
+        convert = unit_tools.convert_difference if "_spread" in name else unit_tools.convert
+        out = fields[name].copy()
         for v, (mine, theirs) in enumerate(zip(model.units, source.units, strict=True)):
-            out[..., v, :, :, :] = unit_tools.convert(out[..., v, :, :, :], mine, theirs)
+            out[..., v, :, :, :] = convert(out[..., v, :, :, :], mine, theirs)
         return out
 
-    def difference(spread: np.ndarray) -> np.ndarray:
-        out = spread.astype(np.float32)
-        for v, (mine, theirs) in enumerate(zip(model.units, source.units, strict=True)):
-            out[v] = unit_tools.convert_difference(out[v], mine, theirs)
-        return out
-
-    fields = {
-        "background": absolute(result.background),
-        "background_spread": difference(result.background_spread),
-        "analysis_spread": difference(result.spread),
+    out = {
+        "background": converted("_background"),
+        "background_spread": converted("_background_spread"),
+        "analysis_spread": converted("_spread"),
     }
-    if result.cycled is not None:
-        fields["background_members"], fields["analysis_members"] = map(absolute, result.cycled)
-    if result.members is None:
-        return {**fields, "analysis": absolute(result.analysis)}
-    given_out = absolute(result.members)
+    for name in ("background_members", "analysis_members"):
+        if name in fields:
+            out[name] = converted(name)
+    if "members" not in fields:
+        return {**out, "analysis": converted("")}
+    given_out = converted("members")
     mean = given_out.mean(axis=0, dtype=np.float64)
-    return {**fields, "analysis": mean, "analysis_members": given_out}
+    return {**out, "analysis": mean, "analysis_members": given_out}
+
+
+def attributes_of(
+    source: RunSource, model: Model, call: str, seed: int, hashes: Sequence[str]
+) -> dict[str, Any]:
+    """Global attributes that every analysis has; `hashes` are of all models."""
+    before = source.original.attrs.get("history")
+    return {
+        "Conventions": "CF-1.11",
+        "title": "ocean analysis by xdeepda",
+        "history": history_line(call, before),
+        "xdeepda_version": package_version(),
+        "model_hash": " ".join(hashes),
+        "cycle": model.cycle.name,
+        "seed": seed,
+    }
 
 
 def increment(analysis: xr.Dataset, var: str | None = None) -> xr.Dataset | xr.DataArray:

@@ -9,23 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from xdeepda.analysis import AnalysisWriter, user_fields
+from xdeepda.analysis import Labels, attributes_of, user_fields
 from xdeepda.errors import MemoryForeseenError, Problems
-from xdeepda.initial import initial_anomalies, initial_spread
-from xdeepda.model import Model, as_model
+from xdeepda.initial import initial_states
+from xdeepda.model import Model
 from xdeepda.observations.checks import Checks, Screen, checks_of, correlation_length
 from xdeepda.observations.ledger import Ledger, attach, check_place, save, summary
 from xdeepda.options import available_memory, check_machine, torch_threads
+from xdeepda.production.models import common_model, models_of
 from xdeepda.progress import progress_bar
 from xdeepda.request import Inputs, prepare, target_of_model
+
+if TYPE_CHECKING:
+    from xdeepda.production.cycling import Cycling
 
 logger = logging.getLogger("xdeepda")
 
@@ -56,7 +60,7 @@ def assimilate(
     ds: xr.Dataset | xr.DataArray,
     obs: Any,
     *,
-    model: Model | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str] | Sequence[Model | str | os.PathLike[str]],
     members: int = 1,
     times: Any = None,
     keep_members: bool = False,
@@ -80,8 +84,10 @@ def assimilate(
     obs : Dataset, DataArray, pandas.DataFrame, or a list of these
         Points, or fields on the grid with NaN where nothing was measured; see
         :func:`xdeepda.superob`.
-    model : Model or path
-        Trained model or fitted baseline.
+    model : Model or path, or a list of these
+        Trained model or fitted baseline.  Several, of one grid, cycle, variables and
+        units, cycle on their own with the same observations, the first with `seed`, each
+        other one with draws of its own; the analysis is the mean over them.
     members : int
         Members of the ensemble: each has its own initial state and its own draw of the
         observations within their errors.
@@ -118,6 +124,10 @@ def assimilate(
         observations: ``<var>`` (analysis), ``<var>_spread`` (standard deviation of its
         error), ``<var>_background``, ``<var>_background_spread`` and
         ``<var>_obs_count``; ``time`` is the middle of the cycles, with ``time_bnds``.
+        Of several models, ``<var>_spread`` and ``<var>_background_spread`` are the root
+        of the sum of the squares of ``..._within`` (root of the mean variance that the
+        models predict) and ``..._between`` (standard deviation between them); of the
+        members, those of each model follow each other, with a coordinate ``model``.
 
     Raises
     ------
@@ -134,7 +144,7 @@ def assimilate(
     --------
     >>> analysis = xdeepda.assimilate(control, obs, model=model)  # doctest: +SKIP
     """
-    trained = as_model(model)
+    models = models_of(model)
     problems = Problems("assimilate")
     check_machine(device, seed, problems)
     if not isinstance(keep_members, (bool, np.bool_)):
@@ -142,41 +152,44 @@ def assimilate(
     path = check_place(ledger, problems)
     wishes = Wishes(checks_of(checks, problems), bool(ledger), path)
     inputs = prepare(
-        ds, obs, trained, members=members, times=times, climatology=climatology,
-        problems=problems, need_records=wishes.need_records,
+        ds, obs, models, common_model(models), members=members, times=times,
+        climatology=climatology, problems=problems, need_records=wishes.need_records,
     )  # fmt: skip
-    _check_memory(inputs, trained, members if keep_members else 1)
-    initial = initial_anomalies(
-        inputs.source, trained, int(inputs.cycles[0]), inputs.calendar, members, seed
+    initial = initial_states(
+        inputs.source, models, int(inputs.cycles[0]), inputs.calendar, members, seed
     )
-    writer = AnalysisWriter(
-        inputs.source,
-        trained,
-        inputs.wanted,
-        inputs.calendar,
-        members=len(initial) if keep_members else None,
-    )
-    account = _ledger(inputs, trained) if wishes.ledger else None
-    screen = _screen(inputs, trained, wishes.checks)
+    kept = sum(map(len, initial)) if keep_members else None
+    labels = _labels(inputs, wishes, kept, len(initial[0]), seed)
+    _check_memory(inputs, len(labels.parts) - 1 + (kept or 1))
+    account = _ledger(inputs) if wishes.ledger else None
+    screen = _screen(inputs, wishes.checks)
+    block = labels.block(inputs.wanted)
     with torch_threads(), progress_bar(len(inputs.cycles), "assimilate", progress, "cycle") as bar:
-        results = _conduct(
-            inputs, trained, initial, screen,
-            keep_members=keep_members, show_members=wishes.ledger, device=device, seed=seed,
+        cycling = _conduct(
+            inputs, initial, screen, keep_members=keep_members, show_members=wishes.ledger,
+            device=device, seed=seed,
         )  # fmt: skip
-        for number, result in zip(inputs.cycles, results, strict=True):
-            if number in writer.positions or account is not None:
-                fraction = trained.cycle.year_fraction([number], inputs.calendar)
-                climate = inputs.climatology.at(fraction)[0]
-                cells = _of_model(inputs, int(number), trained)
-            if number in writer.positions:
-                writer.write(int(number), result, climate, cells)
+        for number, fields, cells in cycling.run():
+            if number in block.positions:
+                block.write(number, fields, cells)
             if account is not None:
-                fields = user_fields(result, climate, inputs.source, trained)
-                account.record(int(number), fields, cells)
-            inputs.changed.pop(int(number), None)
+                account.record(number, user_fields(fields, inputs.source, inputs.lead), cells)
             bar.update(1)
-    call = f"assimilate(members={len(initial)}, seed={seed}) with {trained.architecture.name}"
-    return _finish(writer.finish(call, seed), wishes, account, screen)
+    return _finish(labels.quantified(labels.dataset(block)), wishes, account, screen)
+
+
+def _labels(inputs: Inputs, wishes: Wishes, kept: int | None, members: int, seed: int) -> Labels:
+    """What the analysis is labelled with."""
+    names = " and ".join(model.architecture.name for model in inputs.models)
+    call = f"assimilate(members={members}, seed={seed}) with {names}"
+    hashes = [model.hash for model in inputs.models]
+    attributes = attributes_of(inputs.source, inputs.lead, call, seed, hashes)
+    if wishes.checks is not None:
+        attributes["checks"] = json.dumps(wishes.checks.to_dict())
+    return Labels(
+        inputs.source, inputs.lead, inputs.calendar, int(inputs.wanted[0]), members=kept,
+        attributes=attributes, models=len(hashes),
+    )  # fmt: skip
 
 
 def _finish(
@@ -191,7 +204,6 @@ def _finish(
                 "expected: the errors given may leave out what the grid does not resolve"
             )
         logger.warning("assimilate, after the checks: %s", told)
-        analysis.attrs["checks"] = json.dumps(screen.checks.to_dict())
     if account is None:
         return analysis
     if screen is not None:
@@ -209,85 +221,41 @@ def _finish(
     return analysis
 
 
-def _ledger(inputs: Inputs, model: Model) -> Ledger:
+def _ledger(inputs: Inputs) -> Ledger:
     """Ledger of all data, still empty."""
     assert inputs.records is not None
-    target = target_of_model(inputs.source, model)
-    return Ledger(inputs.records, target, inputs.source.units, model.cycle)
+    target = target_of_model(inputs.source, inputs.lead)
+    return Ledger(inputs.records, target, inputs.source.units, inputs.lead.cycle)
 
 
-def _screen(inputs: Inputs, model: Model, checks: Checks | None) -> Screen | None:
+def _screen(inputs: Inputs, checks: Checks | None) -> Screen | None:
     """Judge of the data, where checks are wanted."""
     if checks is None:
         return None
     assert inputs.records is not None
-    length = correlation_length(model.grid, model.statistics.length)
-    return Screen(inputs.records, target_of_model(inputs.source, model), checks, length)
+    length = correlation_length(inputs.lead.grid, inputs.lead.statistics.length)
+    target = target_of_model(inputs.source, inputs.lead)
+    return Screen(inputs.records, target, checks, length)
 
 
 def _conduct(
-    inputs: Inputs,
-    model: Model,
-    initial: np.ndarray,
-    screen: Screen | None,
-    **settings: Any,
-) -> Iterator[Any]:
-    """Run the cycles; `settings` are those of the Conductor."""
-    from xdeepda.bridge import Conductor
+    inputs: Inputs, initial: list[np.ndarray], screen: Screen | None, **settings: Any
+) -> Cycling:
+    """Models ready to cycle; `settings` are those of the Conductor."""
+    from xdeepda.production.cycling import Cycling
 
-    def judge(number: int, mean: np.ndarray, spread: np.ndarray) -> Any:
-        """Let the data of a cycle be checked; what is left, if anything was rejected."""
-        assert screen is not None
-        fraction = model.cycle.year_fraction([number], inputs.calendar)
-        climate = inputs.climatology.at(fraction)[0]
-        if not screen.judge(number, mean + climate, spread):
-            return None
-        cell, value, error, count = screen.records.combined(number)
-        inputs.changed[number] = cell, value, error, count
-        return cell, value - climate.reshape(-1)[cell], error
-
-    conductor = Conductor(
-        model,
-        initial,
-        spread=initial_spread(inputs.source, model),
-        **settings,
-    )
-    stream = _anomalies(inputs, model)
-    hook = None if screen is None else judge
-    return conductor.run(inputs.cycles, inputs.calendar, stream, hook)
+    return Cycling(inputs, initial, screen, **settings)
 
 
-def _anomalies(inputs: Inputs, model: Model) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Cells, anomalies and errors of each cycle."""
-    for number in inputs.cycles:
-        cell, value, error, _ = _of_model(inputs, int(number), model)
-        fraction = model.cycle.year_fraction([number], inputs.calendar)
-        if cell.size:
-            value = value - inputs.climatology.at(fraction)[0].reshape(-1)[cell]
-        yield cell, value, error
-
-
-def _of_model(
-    inputs: Inputs, number: int, model: Model
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Superobservations of a cycle, with cells numbered over the model's variables."""
-    if number in inputs.changed:
-        return inputs.changed[number]
-    cell, value, error, count = inputs.cells.at(number)
-    size = int(np.prod(model.grid.shape))
-    variable, place = np.divmod(cell, size)
-    return inputs.positions[variable] * size + place, value, error, count
-
-
-def _check_memory(inputs: Inputs, model: Model, copies: int) -> None:
-    """Refuse a result that would not fit.
+def _check_memory(inputs: Inputs, fields: int) -> None:
+    """Refuse a result that would not fit; `fields` are those of a cycle and variable.
 
     Raises
     ------
     MemoryForeseenError
     """
     free = available_memory()
-    needed = 4 * len(inputs.wanted) * model.wet.size * (4 + copies)
+    needed = 4 * len(inputs.wanted) * inputs.lead.wet.size * fields
     if free is None or needed < 0.8 * free:
         return
     problems = Problems("assimilate", MemoryForeseenError)
@@ -295,7 +263,6 @@ def _check_memory(inputs: Inputs, model: Model, copies: int) -> None:
         "the result would not fit into memory",
         found=f"{needed / 2**30:.3g} GiB for {len(inputs.wanted)} cycles, "
         f"{free / 2**30:.3g} GiB free",
-        todo="take shorter periods with times=, starting each from the last analysis of the one "
-        "before",
+        todo="let it be written as it goes: store='analysis.zarr'",
     )
     problems.raise_if_any()

@@ -7,7 +7,7 @@ divided by the scale of their channel; C counts (variable, level).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xdeepda.climatology import anomalies
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.cycle import MemberNoise, cycle, perturb
+from xdeepda.core.cycle import MemberNoise, perturb
 from xdeepda.core.interpolation import Interpolation
 from xdeepda.core.registry import build, weight_shapes
 from xdeepda.core.smoothing import SmoothNoise
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from xdeepda.grid import Grid
     from xdeepda.model import Model
     from xdeepda.source import RunSource
-
-#: Sees the background of a cycle; returns (cell, anomaly, error) to use, or None for no change.
-Screen = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray] | None]
 
 
 class Tensors:
@@ -272,7 +269,7 @@ class CycleResult:
 
 
 class Conductor:
-    """Runs a trained model through the cycles of an assimilation.
+    """Takes a trained model through the cycles of an assimilation, step by step.
 
     Parameters
     ----------
@@ -305,7 +302,9 @@ class Conductor:
         self.module = module_of(model, self.tensors)
         self.members = len(initial)
         self.generator = torch.Generator(self.tensors.device).manual_seed(seed)
-        self.initial = State(self.tensors.normalise(initial), self._initial_variance(spread))
+        self.state = State(self.tensors.normalise(initial), self._initial_variance(spread))
+        self.background = self.state
+        self.capped = torch.zeros((), dtype=torch.int64, device=self.tensors.device)
         self.noise: MemberNoise | None = None
         if keep_members and self.members > 1:
             geometry = self.tensors.geometry
@@ -316,50 +315,77 @@ class Conductor:
                 torch.Generator(self.tensors.device).manual_seed(seed + 1),
             )
 
-    def run(
-        self,
-        cycles: np.ndarray,
-        calendar: str,
-        observations: Iterator[tuple],
-        screen: Screen | None = None,
-    ) -> Iterator[CycleResult]:
-        """Analyse consecutive cycles.
+    @torch.inference_mode()
+    def forecast(self) -> None:
+        """Go on to the background of the next cycle."""
+        self.background = self.module.forecast(self.state)
+
+    @torch.inference_mode()
+    def background_fields(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and spread of the background, (variable, nz, ny, nx): what a check looks at."""
+        spread = self._variance(self.background, self.model.calibration["background"]).sqrt()
+        mean = self.background.mean.mean(dim=0)
+        return self.tensors.denormalise(mean), self.tensors.denormalise(spread)
+
+    @torch.inference_mode()
+    def analyse(
+        self, number: int, fraction: float, rows: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ) -> CycleResult:
+        """Analyse the cycle whose background was forecast.
 
         Parameters
         ----------
-        cycles : numpy.ndarray of int64
-            Absolute numbers, consecutive.
-        calendar : str
-            Theirs, for the place in the year.
-        observations : iterator of (cell, anomaly, error)
-            One for each cycle; anomalies in units of the variables.
-        screen : callable, optional
-            ``screen(number, background, spread)`` sees anomalies (variable, nz, ny, nx)
-            before the observations of the cycle are used, and returns others to use
-            in place of them, or None.
+        number : int
+            Absolute number of the cycle.
+        fraction : float
+            Its place in the year.
+        rows : (cell, anomaly, error)
+            Superobservations; anomalies in units of the variables.
 
         Raises
         ------
         DivergenceError
-            If a number that is not finite appears; cycle and cell are named.
+            If a number that is not finite appears; cycle, member and cell are named.
         """
-        fractions = self.model.cycle.year_fraction(cycles, calendar)
-        stream = self._observed(fractions, observations)
-        check = None if screen is None else self._screening(cycles, fractions, screen)
-        with torch.inference_mode():
-            capped = torch.zeros((), dtype=torch.int64, device=self.tensors.device)
-            steps = cycle(self.module, self.initial, stream, check or self._for_members)
-            for number, (background, analysis) in zip(cycles, steps, strict=True):
-                self._check(analysis, int(number))
-                capped += self._capped(analysis)
-                yield self._result(background, analysis)
-        if capped:
+        observed = self.tensors.scatter([rows], np.atleast_1d(fraction))
+        analysis = self.module.analyse(self.background, self._for_members(observed))
+        self._check(analysis, number)
+        self.capped += self._capped(analysis)
+        self.state = analysis
+        return self._result(self.background, analysis)
+
+    def finish(self) -> None:
+        """Warn if the guard against runaway cycling had to hold values."""
+        if self.capped:
             warnings.warn(
-                f"{int(capped)} values of the analysis were held at {self.module.cap:g} standard "
-                "deviations from climatology; look for gross errors among the observations, for "
-                "errors that are given too small, and for anomalies from another climatology",
+                f"{int(self.capped)} values of the analysis were held at {self.module.cap:g} "
+                "standard deviations from climatology; look for gross errors among the "
+                "observations, for errors that are given too small, and for anomalies from "
+                "another climatology",
                 stacklevel=2,
             )
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """All that the next cycle depends on, copied: to go on from it gives the same bits."""
+        tensors = {"mean": self.state.mean, "variance": self.state.variance}
+        if self.state.carried is not None:
+            tensors["carried"] = self.state.carried
+        tensors |= {"capped": self.capped, "draws": self.generator.get_state()}
+        if self.noise is not None:
+            tensors |= {"noise": self.noise.field, "noise_draws": self.noise.generator.get_state()}
+        return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what :meth:`snapshot` gave."""
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        self.generator.set_state(tensors.pop("draws"))
+        if self.noise is not None:
+            self.noise.generator.set_state(tensors.pop("noise_draws"))
+        moved = {name: tensor.to(self.tensors.device) for name, tensor in tensors.items()}
+        self.state = State(moved["mean"], moved["variance"], moved.get("carried"))
+        self.capped = moved["capped"]
+        if self.noise is not None:
+            self.noise.field = moved["noise"]
 
     def _capped(self, analysis: State) -> Tensor | int:
         """Count values at the guard against runaway cycling."""
@@ -377,34 +403,12 @@ class Conductor:
         scale = torch.from_numpy(factor).to(self.tensors.device)[:, None, None]
         return (variance / scale).expand(self.members, *self.tensors.shape).contiguous()
 
-    def _observed(self, fractions: np.ndarray, observations: Iterator[tuple]) -> Iterator[Observed]:
-        """Observations of each cycle as tensors, of one member."""
-        for fraction, rows in zip(fractions, observations, strict=True):
-            yield self.tensors.scatter([rows], np.atleast_1d(fraction))
-
-    def _for_members(self, _: State, observed: Observed) -> Observed:
+    def _for_members(self, observed: Observed) -> Observed:
         """Observations perturbed for each of several members."""
         if self.members == 1:
             return observed
         wide = Observed(*(part.expand(self.members, *part.shape[1:]) for part in observed))
         return perturb(wide, self.generator)
-
-    def _screening(
-        self, cycles: np.ndarray, fractions: np.ndarray, screen: Screen
-    ) -> Callable[[State, Observed], Observed]:
-        """Hook of the cycle: let `screen` see each background, and take what it returns."""
-        numbers = iter(zip(cycles, fractions, strict=True))
-
-        def check(background: State, observed: Observed) -> Observed:
-            number, fraction = next(numbers)
-            spread = self._variance(background, self.model.calibration["background"]).sqrt()
-            fields = (self.tensors.denormalise(x) for x in (background.mean.mean(dim=0), spread))
-            rows = screen(int(number), *fields)
-            if rows is not None:
-                observed = self.tensors.scatter([rows], np.atleast_1d(fraction))
-            return self._for_members(background, observed)
-
-        return check
 
     def _result(self, background: State, analysis: State) -> CycleResult:
         """Mean, calibrated spread and members of one cycle."""

@@ -6,6 +6,7 @@ Knows runs and models as arrays; no tensors and no observations.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -16,6 +17,28 @@ from xdeepda.model import Model
 from xdeepda.source import RunSource
 
 logger = logging.getLogger("xdeepda")
+
+
+def draws_of(seed: int, number: int) -> int:
+    """Seed of one of several models: the first has that of the call, all draw independently."""
+    if number == 0:
+        return int(seed)
+    return int(np.random.SeedSequence([int(seed), number]).generate_state(1)[0])
+
+
+def initial_states(
+    source: RunSource,
+    models: Sequence[Model],
+    first: int,
+    calendar: str,
+    members: int,
+    seed: int,
+) -> list[np.ndarray]:
+    """Initial anomalies of each model; see :func:`initial_anomalies`."""
+    return [
+        initial_anomalies(source, model, first, calendar, members, draws_of(seed, number))
+        for number, model in enumerate(models)
+    ]
 
 
 def initial_anomalies(

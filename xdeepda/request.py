@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from xdeepda import units as unit_tools
+from xdeepda.analysis import CycleCells
 from xdeepda.calendar import calendar_of
 from xdeepda.climatology import Climatology, fit_climatology, harmonics_of
 from xdeepda.errors import InputError, ModelMismatchError, Problems
@@ -28,9 +29,6 @@ from xdeepda.source import RunSource
 
 logger = logging.getLogger("xdeepda")
 
-#: Cells, values, errors and counts of the superobservations of one cycle.
-CycleCells = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -40,6 +38,9 @@ class Inputs:
     ----------
     source : RunSource
         Of the object that the estimate starts from.
+    models : list of Model
+    lead : Model
+        The first, with the sea that all of them have.
     cells : Cells
         Superobservations in the units of the model.
     positions : numpy.ndarray of int
@@ -49,8 +50,8 @@ class Inputs:
     wanted : numpy.ndarray of int64
         Those that are given out.
     calendar : str
-    climatology : Climatology
-        What anomalies are taken from, in the units of the model.
+    climatologies : list of Climatology
+        What anomalies are taken from by each model, in its units.
     records : Records, optional
         Every single datum, where a ledger or a check asks for them.
     changed : dict
@@ -58,20 +59,32 @@ class Inputs:
     """
 
     source: RunSource
+    models: Sequence[Model]
+    lead: Model
     cells: Cells
     positions: np.ndarray
     cycles: np.ndarray
     wanted: np.ndarray
     calendar: str
-    climatology: Climatology
+    climatologies: Sequence[Climatology]
     records: Records | None = None
     changed: dict[int, CycleCells] = field(default_factory=dict)
+
+    def at(self, number: int) -> CycleCells:
+        """Superobservations of a cycle, with cells numbered over the variables of the models."""
+        if number in self.changed:
+            return self.changed[number]
+        cell, value, error, count = self.cells.at(number)
+        size = int(np.prod(self.lead.grid.shape))
+        variable, place = np.divmod(cell, size)
+        return self.positions[variable] * size + place, value, error, count
 
 
 def prepare(
     ds: Any,
     obs: Any,
-    model: Model,
+    models: Sequence[Model],
+    lead: Model,
     *,
     members: Any,
     times: Any,
@@ -81,51 +94,53 @@ def prepare(
 ) -> Inputs:
     """Check everything, combine the observations and find the cycles.
 
-    Parameters are those of :func:`xdeepda.assimilate`; `need_records` asks for every single
-    datum.
+    Parameters are those of :func:`xdeepda.assimilate`; `lead` is the first model with the sea
+    that all have, `need_records` asks for every single datum.
 
     Raises
     ------
     InputError
         With all problems; a ModelMismatchError where the model is of another grid or unit.
     """
-    source = RunSource(ds, list(model.variables), model.cycle, problems=problems, need_time=False)
+    source = RunSource(ds, list(lead.variables), lead.cycle, problems=problems, need_time=False)
     sources, records = [], None
     if source.layout is not None:
         before = len(problems)
-        model.check(source.grid, source.units, problems)
+        lead.check(source.grid, source.units, problems)
         if len(problems) > before:
             problems.error = ModelMismatchError
-        target = target_of_model(source, model)
+        target = target_of_model(source, lead)
         try:
-            sources = binned_sources(obs, target, model.cycle, rows=need_records)
+            sources = binned_sources(obs, target, lead.cycle, rows=need_records)
             if len(sources) > 1:
                 # of a single one it was told already
                 for one in sources:
                     logger.info("assimilate: %s", one.note)
             if need_records:
-                records = records_of(sources, target, model.cycle)
+                records = records_of(sources, target, lead.cycle)
         except InputError as error:
             problems.absorb(error)
-        check_members(source, model, members, problems)
+        check_members(source, lead, members, problems)
     filled = [s for s in sources if len(s.cells)]
     cells = merge([s.cells for s in filled]) if filled else None
     calendar = filled[0].calendar if filled else "standard"
-    wanted = _wanted(times, model, calendar, cells, problems)
-    anomaly_of = _climatology(climatology, model, problems)
+    wanted = _wanted(times, lead, calendar, cells, problems)
+    anomalies_of = _climatologies(climatology, models, problems)
     problems.raise_if_any()
     assert cells is not None
     assert wanted is not None
-    assert anomaly_of is not None
+    assert anomalies_of is not None
     first = min(int(cells.cycle[0]), int(wanted[0]))
     late = int((cells.cycle > wanted[-1]).sum())
     if records is not None:
         records.close(int(wanted[-1]))
     if late:
         logger.info("assimilate: %d superobservations after the last output time not used", late)
-    positions = np.array([model.variables.index(name) for name in cells.variables])
+    positions = np.array([lead.variables.index(name) for name in cells.variables])
     cycles = np.arange(first, int(wanted[-1]) + 1)
-    return Inputs(source, cells, positions, cycles, wanted, calendar, anomaly_of, records)
+    return Inputs(
+        source, models, lead, cells, positions, cycles, wanted, calendar, anomalies_of, records
+    )
 
 
 def target_of_model(source: RunSource, model: Model) -> Target:
@@ -191,33 +206,38 @@ def _wanted(
     return wanted
 
 
-def _climatology(given: Any, model: Model, problems: Problems) -> Climatology | None:
-    """Climatology to take anomalies from, in the units of the model; problems are collected."""
+def _climatologies(
+    given: Any, models: Sequence[Model], problems: Problems
+) -> list[Climatology] | None:
+    """Climatology of each model to take anomalies from; problems are collected."""
     if isinstance(given, str) and given == "model":
-        return model.climatology
+        return [model.climatology for model in models]
     if isinstance(given, str):
         problems.add(
             f"climatology={given!r} is not known", expected="'model', or fields on its grid"
         )
         return None
+    head = models[0]
+    wet = np.logical_or.reduce([model.wet for model in models])
     own = Problems("climatology")
-    source = RunSource(given, list(model.variables), model.cycle, problems=own)
+    source = RunSource(given, list(head.variables), head.cycle, problems=own)
     if source.layout is not None:
-        model.check(source.grid, source.units, own)
-    if len(source) < model.cycle.per_year:
+        head.check(source.grid, source.units, own)
+    if len(source) < head.cycle.per_year:
         own.add(
             "the climatology does not cover a year",
             found=f"{len(source)} cycles",
-            expected=f"at least {model.cycle.per_year}",
+            expected=f"at least {head.cycle.per_year}",
         )
-    lacking = 0 if len(own) else int((model.wet & ~source.wet).sum())
+    lacking = 0 if len(own) else int((wet & ~source.wet).sum())
     if lacking:
         own.add(f"climatology: {lacking} cells of the model's sea hold no value", todo="fill them")
     problems.absorb(own)
     if len(own):
         return None
-    fitted = fit_climatology(source, model.wet, harmonics_of(None, model.cycle))
-    return Climatology(_in_units(fitted.coefficients, source.units, model.units))
+    fitted = fit_climatology(source, wet, harmonics_of(None, head.cycle))
+    coefficients = _in_units(fitted.coefficients, source.units, head.units)
+    return [Climatology(coefficients)] * len(models)
 
 
 def _in_units(coefficients: np.ndarray, units: Sequence[str], targets: Sequence[str]) -> np.ndarray:
