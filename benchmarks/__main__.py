@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
-NAMES = ("argo", "casts", "osse", "qc", "readers", "speed", "superob", "tao")
+NAMES = ("argo", "casts", "kalman", "osse", "qc", "readers", "speed", "superob", "tao")
 
 
 def main(arguments: list[str]) -> int:

@@ -59,10 +59,17 @@ def region(ds: xr.Dataset, lat: tuple[float, float], lon: tuple[float, float]) -
     return ds.assign_coords(lon=moved).sortby("lon").sel(lat=slice(*lat), lon=slice(west, east))
 
 
+def mean_by_depth(values: xr.DataArray) -> np.ndarray:
+    """Area-weighted mean by level, over all times; a section without latitudes has no areas."""
+    over = [d for d in values.dims if d != "depth"]
+    if "lat" not in values.coords:
+        return values.mean(over).values
+    return values.weighted(np.cos(np.deg2rad(values.lat))).mean(over).values
+
+
 def rmse_by_depth(error: xr.DataArray) -> np.ndarray:
     """Area-weighted RMSE of an error field by level."""
-    weights = np.cos(np.deg2rad(error.lat))
-    return np.sqrt((error**2).weighted(weights).mean(("time", "lat", "lon"))).values
+    return np.sqrt(mean_by_depth(error**2))
 
 
 def table(columns: dict[str, np.ndarray], depth: np.ndarray, digits: int = 3) -> str:

@@ -1,4 +1,6 @@
-"""The two observing networks of the OSSE, drawn anew for every cycle and every caller.
+"""Observing networks of the proving grounds, drawn anew for every cycle and every caller.
+
+The two networks of the OSSE:
 
 Errors of the observations: 0.3 K at the surface, 0.25 K at 100 m, 0.05 K below
 700 m, linear between.
@@ -7,6 +9,8 @@ Errors of the observations: 0.3 K at the surface, 0.25 K at 100 m, 0.05 K below
 profiles to 460 m in 4 % of the columns, three quarters of them north of the equator.
 *dense*: 80 % of all surface cells; profiles to the bottom in 20 % of the columns,
 and moorings on the equator from 165 E to 95 W every month.
+
+And that of the linear ocean, ``LinearOcean.observation_masks``.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xdeepda.calendar import Cycle
+from xdeepda.datasets import LinearOcean
 from xdeepda.grid import Grid
 
 #: Longitudes of the moorings on the equator.
@@ -86,3 +91,33 @@ class BoundGridNetwork:
             inside = (y >= 0) & (y < ny)
             seen[y[inside], x[inside]] = True
         return seen & self.belt
+
+
+@dataclass(frozen=True, eq=False)
+class LinearNetwork:
+    """The network of a linear ocean: a share of the cells, and moorings."""
+
+    ocean: LinearOcean
+
+    def on(
+        self, grid: Grid, cycle: Cycle, calendar: str, variables: Sequence[str], wet: np.ndarray
+    ) -> BoundLinearNetwork:
+        """Place the network on the grid of the ocean; there is no other."""
+        if wet.shape[1:] != self.ocean.wet.shape or not (wet[0] == self.ocean.wet).all():
+            raise ValueError("the network of a linear ocean is for its own grid")
+        return BoundLinearNetwork(self.ocean)
+
+
+class BoundLinearNetwork:
+    """The network on the grid of the ocean."""
+
+    def __init__(self, ocean: LinearOcean) -> None:
+        self.ocean, self.cell = ocean, np.flatnonzero(ocean.wet)
+
+    def draw(
+        self, index: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Observed cells, errors and counts of one cycle."""
+        (mask,) = self.ocean.observation_masks(1, seed=int(rng.integers(2**63)))
+        cell = self.cell[mask]
+        return cell, np.full(cell.size, self.ocean.error), np.ones(cell.size, dtype=np.int32)

@@ -1,0 +1,254 @@
+"""Scores of analyses of a known truth: tables by depth, a summary, figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import xdeepda
+from benchmarks import common
+from benchmarks.systems import LEARNED, SINGLE
+from xdeepda.verification import calibration, scores
+
+#: Bins of the histograms of the probability integral transform.
+BINS = 20
+#: Bands of latitude that spread and error are compared in: south, tropics, north.
+BANDS = ((-90.0, -20.0), (-20.0, 20.0), (20.0, 90.0))
+#: Blocks that the scored period is cut into for the sampling error of a ratio.
+BLOCKS = 14
+
+
+def climate_of(model: xdeepda.Model, truth: xr.Dataset) -> xr.DataArray:
+    """Climatology of a model at the times of a truth, on its sea."""
+    fraction = model.cycle.year_fraction(model.cycle.index(truth.time.values), model.calendar)
+    values = model.climatology.at(fraction)[:, 0].astype(np.float64)
+    return truth.thetao.copy(data=values).where(truth.thetao.notnull())
+
+
+def score(
+    analysis: xr.Dataset,
+    truth: xr.Dataset,
+    cells: xr.Dataset,
+    climate: xr.DataArray,
+    spinup: int,
+) -> dict[str, Any]:
+    """RMSE by depth of analysis, background, climatology; at observed cells; and the spread."""
+    later = slice(spinup, None)
+    a, t, c, climate = (
+        x.isel(time=later) for x in xr.align(analysis, truth, cells, climate, join="exact")
+    )
+    seen = c.thetao.notnull()
+    error = a.thetao - t.thetao
+    out = {
+        "analysis": common.rmse_by_depth(error),
+        "background": common.rmse_by_depth(a.thetao_background - t.thetao),
+        "climatology": common.rmse_by_depth(climate - t.thetao),
+        "analysis_at_obs": common.rmse_by_depth(error.where(seen)),
+        "obs_error": common.rmse_by_depth((c.thetao - t.thetao).where(seen)),
+        "blocks": block_errors(error),
+    }
+    out["ratio"] = out["analysis"] / out["climatology"]
+    return out | uncertainty(a.thetao, a.thetao_spread, t.thetao)
+
+
+def uncertainty(mean: xr.DataArray, spread: xr.DataArray, truth: xr.DataArray) -> dict[str, Any]:
+    """What a normal distribution of this mean and spread says of the truth, by depth.
+
+    CRPS, spread / RMSE (also by bands of latitude), and histograms of the probability
+    integral transform, relative to a flat one.
+    """
+    mean, spread, truth = xr.broadcast(mean, spread, truth)
+    error = mean - truth
+    crps = truth.copy(data=scores.crps_gaussian(mean, spread, truth))
+    transform = calibration.pit(mean, spread, truth)
+    weights = np.cos(np.deg2rad(truth.lat)) if "lat" in truth.coords else xr.ones_like(truth.lon)
+    weights = weights.broadcast_like(truth).transpose(*truth.dims).values
+    level = truth.get_axis_num("depth")
+    layers = zip(np.moveaxis(transform, level, 0), np.moveaxis(weights, level, 0), strict=True)
+    counts = [calibration.pit_histogram(p, bins=BINS, weights=w) for p, w in layers]
+    out = {
+        "crps": common.mean_by_depth(crps),
+        "spread_skill": common.rmse_by_depth(spread) / common.rmse_by_depth(error),
+        "pit": np.array([BINS * n / n.sum() for n in counts]),
+    }
+    if "lat" in truth.coords:
+        out["spread_skill_bands"] = np.array(
+            [
+                common.rmse_by_depth(spread.sel(lat=slice(*band)))
+                / common.rmse_by_depth(error.sel(lat=slice(*band)))
+                for band in BANDS
+            ]
+        )
+    return out
+
+
+def block_errors(error: xr.DataArray) -> np.ndarray:
+    """Mean square errors of parts of the period, (part, level)."""
+    square = (error**2).weighted(np.cos(np.deg2rad(error.lat))).mean(("lat", "lon"))
+    parts = np.array_split(square.transpose("time", ...).values, min(BLOCKS, error.sizes["time"]))
+    return np.stack([part.mean(axis=0) for part in parts])
+
+
+def ratio_to(row: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
+    """Mean over the levels of RMSE / another's, and its standard error by a jackknife of parts."""
+    mine, theirs = row["blocks"], other["blocks"]
+    n = len(mine)
+    left_out = np.sqrt((mine.sum(axis=0) - mine) / (theirs.sum(axis=0) - theirs)).mean(axis=1)
+    ratio = float((row["analysis"] / other["analysis"]).mean())
+    return ratio, float(np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum()))
+
+
+def best_single(results: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Name of the baseline of the best score that is no combination."""
+    there = [s for s in SINGLE if s in results]
+    return min(there, key=lambda s: float(results[s]["ratio"].mean())) if there else None
+
+
+def single_by_level(results: Mapping[str, Mapping[str, Any]]) -> np.ndarray | None:
+    """Smallest RMSE of single baselines at each level."""
+    there = [results[s]["analysis"] for s in SINGLE if s in results]
+    return np.min(there, axis=0) if there else None
+
+
+def report(
+    title: str,
+    results: Mapping[str, Mapping[str, Any]],
+    depth: np.ndarray,
+    stem: Path,
+    limit: str | None = None,
+) -> str:
+    """Print the tables, write them and the figure; `limit` names the system none can beat."""
+    text = [f"{title}\n\n{summary(results, limit)}"]
+    text += [by_level(system, results, depth, limit) for system in results]
+    told = verdict(results, depth)
+    whole = "\n\n".join([*text, told] if told else text)
+    print(whole)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix(".txt").write_text(whole + "\n")
+    plain = {s: {k: np.asarray(v).tolist() for k, v in r.items()} for s, r in results.items()}
+    stem.with_suffix(".json").write_text(json.dumps(plain))
+    figure(title, results, depth, stem.with_suffix(".png"))
+    return whole
+
+
+def summary(results: Mapping[str, Mapping[str, Any]], limit: str | None = None) -> str:
+    """One line for each system: means over the levels, and what it costs."""
+    best, single = best_single(results), single_by_level(results)
+    heads = ["score", "x best", "worst", "x comb."]
+    heads += [f"x {limit.removeprefix('exact_')}", "std err."] if limit else []
+    heads += ["CRPS", "spr/skill", "PIT dev.", "s/cycle", "trained s", "steps"]
+    lines = [f"{'':15}" + "".join(f"{head:>10}" for head in heads)]
+    for system, row in results.items():
+        numbers = [row["ratio"].mean()]
+        numbers.append(row["ratio"].mean() / results[best]["ratio"].mean() if best else np.nan)
+        numbers.append(np.nan if single is None else (row["analysis"] / single).max())
+        combined = results.get("combined")
+        numbers.append(row["ratio"].mean() / combined["ratio"].mean() if combined else np.nan)
+        numbers += ratio_to(row, results[limit]) if limit else ()
+        numbers += [row["crps"].mean(), row["spread_skill"].mean()]
+        numbers += [calibration.flatness(row["pit"].mean(axis=0)).deviation, row["cycle_seconds"]]
+        line = "".join(f"{_number(x):>10}" for x in numbers)
+        trained = f"{row['training_seconds']:10.0f}{row['steps']:10d}"
+        lines.append(f"{system:15}{line}{trained}")
+    lines.append(
+        "score: mean over the levels of RMSE / RMSE of climatology; x best: score / that of "
+        f"{best or 'the best single baseline'}; worst: largest ratio at a level to the RMSE of the "
+        "single baseline that is best there; x comb.: score / that of combined; CRPS (K) and "
+        "spr/skill: means over the levels; PIT dev.: mean deviation of its histogram from flat"
+        + (f"; x {limit}: mean over the levels of RMSE / its RMSE" if limit else "")
+    )
+    return "\n".join(lines)
+
+
+def _number(x: float) -> str:
+    return "-" if np.isnan(x) else f"{x:.3f}"
+
+
+def by_level(
+    system: str,
+    results: Mapping[str, Mapping[str, Any]],
+    depth: np.ndarray,
+    limit: str | None = None,
+) -> str:
+    """Table of a system by depth."""
+    row, single = results[system], single_by_level(results)
+    columns = {
+        "clim.": row["climatology"], "backgr.": row["background"], "analysis": row["analysis"],
+        "ratio": row["ratio"],
+    }  # fmt: skip
+    if single is not None:
+        columns["x single"] = row["analysis"] / single
+    if "combined" in results:
+        columns["x comb."] = row["analysis"] / results["combined"]["analysis"]
+    if limit:
+        columns["x " + limit.removeprefix("exact_")] = row["analysis"] / results[limit]["analysis"]
+    columns |= {
+        "at obs": row["analysis_at_obs"], "obs err.": row["obs_error"], "CRPS": row["crps"],
+        "spr/skill": row["spread_skill"],
+    }  # fmt: skip
+    for band, values in zip(("S", "trop", "N"), row.get("spread_skill_bands", ()), strict=False):
+        columns[f"s/s {band}"] = values
+    return f"{system}, score {row['ratio'].mean():.3f}\n{common.table(columns, depth)}"
+
+
+def verdict(results: Mapping[str, Mapping[str, Any]], depth: np.ndarray) -> str:
+    """Where the analysis beats background, climatology, persistence and observations."""
+    lines = []
+    rivals = {n: results[n]["analysis"] for n in (*SINGLE[1:], "combined") if n in results}
+    for system in LEARNED:
+        if system not in results:
+            continue
+        row = results[system]
+        against = {"background": row["background"], "climatology": row["climatology"], **rivals}
+        for rival, theirs in against.items():
+            worse = depth[row["analysis"] >= theirs]
+            lines.append(f"{system} against {rival}: " + _where(worse))
+        seen = np.isfinite(row["obs_error"])
+        worse = depth[seen & (row["analysis_at_obs"] >= row["obs_error"])]
+        lines.append(f"{system} against the observation error, at observed cells: " + _where(worse))
+    return "\n".join(lines)
+
+
+def _where(worse: np.ndarray) -> str:
+    """Say at which levels a system is not better."""
+    if not worse.size:
+        return "better at every level"
+    return "not better at " + ", ".join(f"{z:g}" for z in worse) + " m"
+
+
+def figure(
+    title: str, results: Mapping[str, Mapping[str, Any]], depth: np.ndarray, path: Path
+) -> None:
+    """RMSE over the RMSE of climatology by depth, spread over RMSE, PIT histogram."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 5.6), layout="constrained")
+    for n, (system, row) in enumerate(results.items()):
+        left.plot(row["ratio"], depth, f"C{n}-o", label=f"{system} {row['ratio'].mean():.3f}")
+        if system != "climatology":
+            left.plot(row["background"] / row["climatology"], depth, f"C{n}:", lw=1)
+            middle.plot(row["spread_skill"], depth, f"C{n}-o")
+        edges = np.linspace(0, 1, row["pit"].shape[1] + 1)
+        right.stairs(row["pit"].mean(axis=0), edges, color=f"C{n}")
+    first = next(iter(results.values()))
+    left.plot(first["obs_error"] / first["climatology"], depth, "k--", lw=1, label="observations")
+    left.set(xlabel="RMSE / RMSE of climatology (dotted: background)", ylabel="depth (m)",
+             title=title, xlim=(0, 1.6))  # fmt: skip
+    middle.axvspan(0.9, 1.1, color="0.9")
+    middle.set(xlabel="spread / RMSE", title="uncertainty", xlim=(0, 2.5))
+    right.axhline(1.0, color="0.5", lw=1)
+    right.set(xlabel="place of the truth in the predicted distribution", ylim=(0, 3), xlim=(0, 1),
+              ylabel="frequency / expected", title="PIT histogram, all levels")  # fmt: skip
+    for ax in (left, middle):
+        common.depth_axis(ax, depth)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncol=6)
+    fig.savefig(path, dpi=120)
+    plt.close(fig)
