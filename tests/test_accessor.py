@@ -26,6 +26,11 @@ VERBS = (
     "increment",
     "departures",
     "explain",
+    "heat_content",
+    "steric_height",
+    "isotherm_depth",
+    "mixed_layer_depth",
+    "index",
 )
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from xdeepda import architectures, baselines, datasets
     from xdeepda.analysis import increment
     from xdeepda.assimilation import assimilate
+    from xdeepda.diagnostics.heat import heat_content, steric_height
+    from xdeepda.diagnostics.indices import index
+    from xdeepda.diagnostics.layers import isotherm_depth, mixed_layer_depth
     from xdeepda.model import Model, load_model
     from xdeepda.observations.departures import departures
     from xdeepda.observations.explanation import explain
@@ -37,14 +40,19 @@ _PUBLIC = {
     "datasets": "",
     "departures": "xdeepda.observations.departures",
     "explain": "xdeepda.observations.explanation",
+    "heat_content": "xdeepda.diagnostics.heat",
     "increment": "xdeepda.analysis",
+    "index": "xdeepda.diagnostics.indices",
+    "isotherm_depth": "xdeepda.diagnostics.layers",
     "load_model": "xdeepda.model",
+    "mixed_layer_depth": "xdeepda.diagnostics.layers",
     "network": "xdeepda.observations.network",
     "observe": "xdeepda.observations.operator",
     "open_observations": "xdeepda.observations.readers",
     "quality_control": "xdeepda.observations.qc",
     "quality_report": "xdeepda.observations.qc",
     "set_options": "xdeepda.options",
+    "steric_height": "xdeepda.diagnostics.heat",
     "superob": "xdeepda.observations.sources",
     "train": "xdeepda.training",
     "withhold": "xdeepda.observations.withholding",
@@ -61,14 +69,19 @@ __all__ = [
     "datasets",
     "departures",
     "explain",
+    "heat_content",
     "increment",
+    "index",
+    "isotherm_depth",
     "load_model",
+    "mixed_layer_depth",
     "network",
     "observe",
     "open_observations",
     "quality_control",
     "quality_report",
     "set_options",
+    "steric_height",
     "superob",
     "train",
     "withhold",

@@ -65,6 +65,11 @@ class DeepDAAccessor:
     xdeepda.increment : Analysis minus background of this analysis.
     xdeepda.departures : Observations minus this analysis, datum by datum.
     xdeepda.explain : What happened to one observation of this ledger.
+    xdeepda.heat_content : Heat in a layer.
+    xdeepda.steric_height : Height of the sea by temperature and salinity.
+    xdeepda.isotherm_depth : Depth of the 20 degC or another isotherm.
+    xdeepda.mixed_layer_depth : Depth of the mixed layer.
+    xdeepda.index : Niño 3.4 and other indices.
     """
 
     train = Verb("xdeepda.training")
@@ -78,6 +83,11 @@ class DeepDAAccessor:
     increment = Verb("xdeepda.analysis")
     departures = Verb("xdeepda.observations.departures")
     explain = Verb("xdeepda.observations.explanation")
+    heat_content = Verb("xdeepda.diagnostics.heat")
+    steric_height = Verb("xdeepda.diagnostics.heat")
+    isotherm_depth = Verb("xdeepda.diagnostics.layers")
+    mixed_layer_depth = Verb("xdeepda.diagnostics.layers")
+    index = Verb("xdeepda.diagnostics.indices")
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj

@@ -324,6 +324,11 @@ class RunSource:
         return str(self.layout.axes.time)
 
     @property
+    def samples_per_cycle(self) -> np.ndarray:
+        """Number of samples in each cycle, shape (n,)."""
+        return np.diff(self._offsets)
+
+    @property
     def is_lazy(self) -> bool:
         """Whether the values are still on disk or in a dask graph."""
         return any(not isinstance(f.variable._data, np.ndarray) for f in self.fields)

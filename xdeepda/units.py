@@ -92,7 +92,8 @@ def unit_of(da: xr.DataArray) -> str | None:
     """Unit of a DataArray: of its Quantity, else its attribute, else None."""
     if is_quantified(da):
         quantity: Any = da.variable._data
-        return f"{quantity.units:~}"
+        # a quantity without a dimension has an empty unit, which is not the lack of one
+        return f"{quantity.units:~}" or "1"
     unit = da.attrs.get("units")
     return str(unit) if unit is not None and str(unit).strip() else None
 
