@@ -31,6 +31,8 @@ VERBS = (
     "isotherm_depth",
     "mixed_layer_depth",
     "index",
+    "verify",
+    "to_table",
 )
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from xdeepda.observations.withholding import withhold
     from xdeepda.options import set_options
     from xdeepda.training import train
+    from xdeepda.verification.table import to_table
+    from xdeepda.verification.verb import verify
 
 #: Public name -> module that defines it.
 _PUBLIC = {
@@ -54,7 +56,9 @@ _PUBLIC = {
     "set_options": "xdeepda.options",
     "steric_height": "xdeepda.diagnostics.heat",
     "superob": "xdeepda.observations.sources",
+    "to_table": "xdeepda.verification.table",
     "train": "xdeepda.training",
+    "verify": "xdeepda.verification.verb",
     "withhold": "xdeepda.observations.withholding",
 }
 
@@ -83,7 +87,9 @@ __all__ = [
     "set_options",
     "steric_height",
     "superob",
+    "to_table",
     "train",
+    "verify",
     "withhold",
 ]
 

@@ -65,6 +65,8 @@ class DeepDAAccessor:
     xdeepda.increment : Analysis minus background of this analysis.
     xdeepda.departures : Observations minus this analysis, datum by datum.
     xdeepda.explain : What happened to one observation of this ledger.
+    xdeepda.verify : Compare this analysis and its spread with what is known better.
+    xdeepda.to_table : These statistics as a table.
     xdeepda.heat_content : Heat in a layer.
     xdeepda.steric_height : Height of the sea by temperature and salinity.
     xdeepda.isotherm_depth : Depth of the 20 degC or another isotherm.
@@ -83,6 +85,8 @@ class DeepDAAccessor:
     increment = Verb("xdeepda.analysis")
     departures = Verb("xdeepda.observations.departures")
     explain = Verb("xdeepda.observations.explanation")
+    verify = Verb("xdeepda.verification.verb")
+    to_table = Verb("xdeepda.verification.table")
     heat_content = Verb("xdeepda.diagnostics.heat")
     steric_height = Verb("xdeepda.diagnostics.heat")
     isotherm_depth = Verb("xdeepda.diagnostics.layers")

@@ -19,6 +19,7 @@ from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Layout, layout_of
 from xdeepda.options import available_memory
 from xdeepda.source import HOLD_BYTES, select_fields
+from xdeepda.verification.table import as_text, is_scores
 
 #: Fraction of the years that ``train`` keeps for validation by default.
 _VALIDATION = 0.15
@@ -34,6 +35,8 @@ class Description:
 
 def describe(obj: xr.Dataset | xr.DataArray) -> str:
     """Return the text of the repr."""
+    if is_scores(obj):
+        return as_text(obj)
     found = _inspect(obj)
     lines = [f"<xdeepda: {type(obj).__name__}>"]
     width = max((len(word) for word, _ in found.rows), default=0)
@@ -46,6 +49,8 @@ def describe(obj: xr.Dataset | xr.DataArray) -> str:
 
 def describe_html(obj: xr.Dataset | xr.DataArray) -> str:
     """Return the same as a table for notebooks."""
+    if is_scores(obj):
+        return f"<pre>{escape(as_text(obj))}</pre>"
     found = _inspect(obj)
     rows = [f"<tr><th>{escape(w)}</th><td>{escape(t)}</td></tr>" for w, t in found.rows]
     for verb, told in found.missing.items():
@@ -57,10 +62,12 @@ def describe_html(obj: xr.Dataset | xr.DataArray) -> str:
 
 def _inspect(obj: xr.Dataset | xr.DataArray) -> Description:
     """Look at an object as observations or as fields."""
+    from xdeepda.observations.columns import is_points
+
     found = Description()
     plain = unit_tools.dequantify(obj)
     fields = _fields(plain)
-    if _is_points(plain):
+    if is_points(plain):
         _inspect_table(plain, found)
         return found
     if not fields:
@@ -81,18 +88,6 @@ def _refusal(obj: xr.Dataset | xr.DataArray) -> str | None:
         except NotImplementedError as error:
             return str(error)
     return None
-
-
-def _is_points(obj: xr.Dataset | xr.DataArray) -> bool:
-    """Whether these are measurements along one dimension, with positions beside them."""
-    from xdeepda.observations.columns import find_roles, is_table
-
-    if is_table(obj):
-        return True
-    ds = obj if isinstance(obj, xr.Dataset) else obj.to_dataset(name="value")
-    roles = find_roles(ds, Problems("inspect"))
-    where = [ds[roles[r]] for r in ("latitude", "longitude") if r in roles]
-    return len(where) == 2 and all(w.ndim == 1 and w.name not in ds.dims for w in where)
 
 
 def _inspect_table(obj: xr.Dataset | xr.DataArray, found: Description) -> None:

@@ -214,7 +214,7 @@ class RunSource:
     def _read_times(self, obj: xr.Dataset | xr.DataArray, problems: Problems) -> None:
         """Calendar, cycles, and which samples belong to which cycle."""
         name = str(self.layout.axes.time)
-        times = _sample_times(obj, name)
+        times = sample_times(obj, name)
         try:
             self.calendar = calendar_of(times)
         except InputError as error:
@@ -392,7 +392,7 @@ class RunSource:
         return np.stack([s.reshape(shape) for s in stacked], axis=1)
 
 
-def _sample_times(obj: xr.Dataset | xr.DataArray, name: str) -> np.ndarray:
+def sample_times(obj: xr.Dataset | xr.DataArray, name: str) -> np.ndarray:
     """Times of the samples: the middle of their bounds where there are any, else as given."""
     coord = obj[name]
     bounds = coord.attrs.get("bounds", coord.encoding.get("bounds"))

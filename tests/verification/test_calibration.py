@@ -162,6 +162,23 @@ def test_equal_variances_stay_together_and_gaps_are_left_out():
     assert np.isnan(cal.reliability([np.nan], [1.0], bins=2).predicted).all()
 
 
+@given(
+    values=st.lists(st.integers(0, 6), min_size=1, max_size=30),
+    bins=st.integers(2, 5),
+)
+def test_edges_split_as_evenly_as_equal_values_allow(values, bins):
+    values = np.array(values, dtype=float)
+    edges = cal.quantile_edges(values, bins)
+    assert edges.shape == (bins - 1,)
+    assert (np.diff(edges[np.isfinite(edges)]) >= 0).all()
+    assert not np.isin(values, edges).any()
+    splits = [(values < v).mean() for v in np.unique(values)[1:]]
+    for n, edge in enumerate(edges, 1):
+        if splits:
+            best = min(abs(s - n / bins) for s in splits)
+            assert abs((values < edge).mean() - n / bins) == pytest.approx(best)
+
+
 # ---- Desroziers
 
 

@@ -117,6 +117,16 @@ def is_table(obj: Any) -> bool:
     return isinstance(obj, xr.Dataset) and {"value", "variable"} <= set(map(str, obj.variables))
 
 
+def is_points(obj: xr.Dataset | xr.DataArray) -> bool:
+    """Whether these are measurements along one dimension, with positions beside them."""
+    if is_table(obj):
+        return True
+    ds = obj if isinstance(obj, xr.Dataset) else obj.to_dataset(name="value")
+    roles = find_roles(ds, Problems("inspect"))
+    where = [ds[roles[r]] for r in ("latitude", "longitude") if r in roles]
+    return len(where) == 2 and all(w.ndim == 1 and w.name not in ds.dims for w in where)
+
+
 def role_of(name: str, attrs: Mapping[str, Any]) -> str | None:
     """Role of a variable by its CF attributes alone."""
     standard = str(attrs.get("standard_name", ""))

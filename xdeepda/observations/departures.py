@@ -130,10 +130,10 @@ def _dataset(analysis: Any) -> xr.Dataset:
 def _computed(analysis: xr.Dataset, obs: Any) -> xr.Dataset:
     """Departures from the fields that an analysis holds."""
     problems = Problems("departures")
-    names = _analysed(analysis, problems)
+    names = analysed_variables(analysis, problems)
     target = target_of(analysis, names, problems) if names else None
     layout = None if target is None else target.layouts[names[0]]
-    cycle = None if layout is None else _cycle(analysis, layout, problems)
+    cycle = None if layout is None else cycle_of(analysis, layout, problems)
     problems.raise_if_any()
     assert target is not None
     assert layout is not None
@@ -152,7 +152,7 @@ def _computed(analysis: xr.Dataset, obs: Any) -> xr.Dataset:
     return ledger.to_dataset()
 
 
-def _analysed(analysis: xr.Dataset, problems: Problems) -> list[str]:
+def analysed_variables(analysis: xr.Dataset, problems: Problems) -> list[str]:
     """Names of the analysed variables."""
     fields = [str(n) for n in analysis.data_vars if not str(n).startswith(PREFIX)]
     own = [n for n in fields if f"{n}_background" in fields or f"{n}_spread" in fields]
@@ -178,7 +178,7 @@ def _has_space_and_time(da: xr.DataArray) -> bool:
     return axes.time is not None and any((axes.depth, axes.lat, axes.lon))
 
 
-def _cycle(analysis: xr.Dataset, layout: Layout, problems: Problems) -> Cycle | None:
+def cycle_of(analysis: xr.Dataset, layout: Layout, problems: Problems) -> Cycle | None:
     """Cycle of an analysis: it says so, else as the times suggest."""
     if layout.axes.time is None:
         problems.add("the analysis has no time axis", todo="analysis.expand_dims('time')")

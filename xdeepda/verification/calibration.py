@@ -84,18 +84,45 @@ def rank_histogram(
     [1.0, 1.0, 0.0]
     """
     x = np.moveaxis(np.asarray(members, dtype=np.float64), axis, 0)
-    m = x.shape[0]
+    rank = rank_bins(x, reference, error=error, seed=seed)
+    there = rank >= 0
+    counted = None if weights is None else np.broadcast_to(weights, there.shape)[there]
+    return np.bincount(rank[there], counted, minlength=len(x) + 1).astype(np.float64)
+
+
+def rank_bins(
+    members: Any, reference: Any, *, error: Any = None, seed: int = 0, stream: int = 0
+) -> np.ndarray:
+    """Rank of each reference among the members, as :func:`rank_histogram` counts them.
+
+    Parameters
+    ----------
+    members : array-like, shape (m, ...)
+    reference : array-like, shape (...)
+    error : array-like, optional
+        Standard deviation of the error of the reference.
+    seed, stream : int
+        The draws of different streams of a seed are independent.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (...)
+        0 to m; -1 where a member or the reference is missing.
+
+    Examples
+    --------
+    >>> rank_bins([[1.0, 1.0], [2.0, np.nan]], [1.5, 1.5]).tolist()
+    [1, -1]
+    """
+    x = np.asarray(members, dtype=np.float64)
     y = np.broadcast_to(np.asarray(reference, dtype=np.float64), x.shape[1:])
     # a stream of its own: the members may have been drawn with the same seed
-    rng = np.random.default_rng([seed, _STREAM])
+    rng = np.random.default_rng([seed, _STREAM, abs(stream), int(stream < 0)])
     if error is not None:
         x = x + rng.standard_normal(x.shape) * np.asarray(error, dtype=np.float64)
-    there = ~np.isnan(x).any(axis=0) & ~np.isnan(y)
-    x, y = x[:, there], y[there]
     below, equal = (x < y).sum(axis=0), (x == y).sum(axis=0)
     rank = below + rng.integers(0, equal, endpoint=True)
-    counted = None if weights is None else np.broadcast_to(weights, there.shape)[there]
-    return np.bincount(rank, counted, minlength=m + 1).astype(np.float64)
+    return np.where(np.isnan(x).any(axis=0) | np.isnan(y), -1, rank)
 
 
 def pit(estimate: Any, spread: Any, reference: Any, *, error: Any = 0.0) -> np.ndarray:
@@ -241,12 +268,41 @@ def reliability(
     v, e, w = v[there], e[there], w[there]
     if not v.size:
         return Reliability(np.full(bins, np.nan), np.full(bins, np.nan), np.zeros(bins, np.int64))
-    edges = np.quantile(v, np.arange(1, bins) / bins)
-    # equal variances stay together: a bin may be empty
-    bin_of = np.searchsorted(edges, v, side="right")
+    bin_of = np.searchsorted(quantile_edges(v, bins), v)
     mass, first, second = (np.bincount(bin_of, w * x, minlength=bins) for x in (1.0, v, e))
     with np.errstate(invalid="ignore", divide="ignore"):
         return Reliability(first / mass, second / mass, np.bincount(bin_of, minlength=bins))
+
+
+def quantile_edges(values: np.ndarray, bins: int) -> np.ndarray:
+    """Edges between bins that hold about as many values each.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n,)
+        Without NaN.
+    bins : int
+
+    Returns
+    -------
+    numpy.ndarray, shape (bins - 1,)
+        Midway between neighbouring values, so that equal ones stay together; a bin is
+        empty where there are fewer different values than bins.
+
+    Examples
+    --------
+    >>> quantile_edges(np.array([1.0, 1.0, 1.0, 3.0]), 2).tolist()
+    [2.0]
+    """
+    distinct, number = np.unique(values, return_counts=True)
+    if distinct.size < 2:
+        return np.full(bins - 1, np.inf)
+    below = np.cumsum(number)[:-1] / values.size
+    share = np.arange(1, bins) / bins
+    right = np.minimum(np.searchsorted(below, share), below.size - 1)
+    left = np.maximum(right - 1, 0)
+    nearest = np.where(share - below[left] < below[right] - share, left, right)
+    return (distinct[nearest] + distinct[nearest + 1]) / 2
 
 
 class Desroziers(NamedTuple):

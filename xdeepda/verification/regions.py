@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -210,8 +211,7 @@ def _of_mask(mask: xr.DataArray, problems: Problems) -> dict[str, Any]:
         meant = dict(zip(flags, str(mask.attrs.get("flag_meanings", "")).split(), strict=False))
         names = {v: meant.get(v, f"{v:g}") for v in present}
     tests = {
-        name: _lookup(codes, lambda found, code=code: found == code, problems)
-        for code, name in names.items()
+        name: _lookup(codes, partial(np.equal, code), problems) for code, name in names.items()
     }
     return {name: test for name, test in tests.items() if test is not None}
 

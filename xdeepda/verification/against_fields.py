@@ -1,0 +1,265 @@
+"""An estimate against a reference on a grid: streamed cycle by cycle into sums.
+
+The reference comes to the grid of the estimate (:mod:`xdeepda.verification.regrid`); cells
+that it does not cover are counted as missing.  Knows fields and sums; no statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import xarray as xr
+
+from xdeepda.errors import Problems
+from xdeepda.progress import progress_bar
+from xdeepda.verification.calibration import pit, quantile_edges, rank_bins
+from xdeepda.verification.fields import Estimate, FieldSeries, reference_series
+from xdeepda.verification.groups import Groups, Parts, matrix
+from xdeepda.verification.normals import Normals
+from xdeepda.verification.regrid import Regridder
+from xdeepda.verification.sums import Sums, field_terms
+
+#: Cycles whose spreads give the edges of the bins of reliability.
+_SAMPLED = 12
+
+#: How a reference on another grid is compared.
+BROUGHT = (
+    "reference brought to the grid of the estimate: mean over what overlaps a cell where it is "
+    "finer, linear where it is not; cells that are not covered wholly are left out"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldComparison:
+    """An estimate and a reference on a grid that can be compared.
+
+    Attributes
+    ----------
+    estimate : Estimate
+    reference : FieldSeries
+    regrid : Regridder
+    numbers : numpy.ndarray of int64
+        Cycles that both have.
+    told : str
+        How the grids meet.
+    """
+
+    estimate: Estimate
+    reference: FieldSeries
+    regrid: Regridder
+    numbers: np.ndarray
+    told: str
+
+    def on_grid(self, number: int) -> np.ndarray:
+        """Reference of a cycle on the grid of the estimate, shape (nz, ny, nx)."""
+        return self.regrid(self.reference.read(number)[0])
+
+
+def prepare(
+    ds: xr.Dataset, estimate: Estimate, who: str, problems: Problems
+) -> FieldComparison | None:
+    """Check that a product can be compared with an estimate; None with a problem."""
+    series = reference_series(ds, estimate, who, problems)
+    if series is None:
+        return None
+    numbers = np.intersect1d(estimate.value.numbers, series.numbers)
+    if not numbers.size:
+        problems.add(f"{who}: no time in common with the analysis",
+                     found=_period(series.numbers, estimate),
+                     expected=_period(estimate.value.numbers, estimate))  # fmt: skip
+        return None
+    regrid = Regridder(series.grid, estimate.grid)
+    if not np.isfinite(regrid(np.ones(series.grid.shape))).any():
+        problems.add(f"{who}: its grid covers no cell of the analysis",
+                     found=str(series.grid), expected=f"within {estimate.grid}")  # fmt: skip
+        return None
+    told = "on the same grid" if regrid.same else BROUGHT
+    return FieldComparison(estimate, series, regrid, numbers, told)
+
+
+def _period(numbers: np.ndarray, estimate: Estimate) -> str:
+    """First and last cycle in words."""
+    if estimate.cycle is None or not numbers.size:
+        return "no time"
+    first, last = estimate.cycle.middle(numbers[[0, -1]], estimate.calendar)
+    return f"{first} to {last}"
+
+
+def sum_fields(
+    comparison: FieldComparison,
+    groups: Groups,
+    parts: Parts,
+    *,
+    normals: Normals | None,
+    persistence: int,
+    bins: int,
+    by_depth: bool,
+    seed: int,
+    progress: bool,
+) -> Sums:
+    """Sum over all cycles.
+
+    Parameters
+    ----------
+    comparison : FieldComparison
+    groups : Groups
+    parts : Parts
+        Of time, for the histograms; units are the cycles of the comparison.
+    normals : Normals or None
+    persistence : int
+        Lag in cycles; 0 for none.
+    bins : int
+        Of the histogram of transforms and of reliability.
+    by_depth : bool
+        Whether bins of reliability are quantiles within each level.
+    seed : int
+    progress : bool
+    """
+    grid = comparison.estimate.grid
+    nz, ny, nx = grid.shape
+    inside = groups.members(*places(comparison.estimate))
+    area = (grid.area / grid.area.max()).ravel()
+    collector = _Collector(matrix(inside, area), matrix(inside, np.ones(ny * nx)), nz, parts, bins)
+    collector.edges = _edges(comparison, bins, by_depth)
+    bar = progress_bar(len(comparison.numbers), "verify", progress, unit="cycle", delay=2.0)
+    with bar:
+        for unit, number in enumerate(comparison.numbers.tolist()):
+            terms = _Cycle(comparison, normals, persistence, number)
+            collector.add(unit, terms, seed)
+            bar.update()
+    return collector.finish(grid.thickness)
+
+
+def places(estimate: Estimate) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude of the columns, shape (ny * nx,); NaN for a missing axis."""
+    grid = estimate.grid
+    lat = np.full(1, np.nan) if grid.lat is None else grid.lat
+    lon = np.full(1, np.nan) if grid.lon is None else grid.lon
+    both = np.meshgrid(lat, lon, indexing="ij")
+    return both[0].ravel(), both[1].ravel()
+
+
+def _edges(comparison: FieldComparison, bins: int, by_depth: bool) -> np.ndarray | None:
+    """Quantiles of the spread, shape (level or 1, bins - 1), from some of the cycles."""
+    spread = comparison.estimate.spread
+    if spread is None:
+        return None
+    numbers = comparison.numbers
+    some = numbers[np.unique(np.linspace(0, len(numbers) - 1, _SAMPLED).astype(int))]
+    drawn = np.stack([spread.read(n)[0] for n in some.tolist()], axis=1)
+    drawn = drawn.reshape(len(drawn) if by_depth else 1, -1)
+    return np.stack([quantile_edges(row[np.isfinite(row)], bins) for row in drawn])
+
+
+class _Cycle:
+    """What one cycle of a comparison holds."""
+
+    def __init__(
+        self, comparison: FieldComparison, normals: Normals | None, lag: int, number: int
+    ) -> None:
+        estimate = comparison.estimate
+        self.number = number
+        fields = estimate.value.read(number)
+        self.members = fields if estimate.value.members > 1 else None
+        self.value = fields.mean(axis=0)
+        self.reference = comparison.on_grid(number)
+        self.spread = None if estimate.spread is None else estimate.spread.read(number)[0]
+        self.standards: dict[str, np.ndarray] = {}
+        if normals is not None:
+            self.standards["climatology"] = normals.at(number)
+        if lag:
+            self.standards["persistence"] = _persisted(comparison, normals, lag, number)
+        if estimate.background is not None:
+            self.standards["background"] = estimate.background.read(number).mean(axis=0)
+
+
+def _persisted(
+    comparison: FieldComparison, normals: Normals | None, lag: int, number: int
+) -> np.ndarray:
+    """Reference of some cycles before, as an anomaly where there is a climatology."""
+    before = number - lag
+    if before not in comparison.reference.numbers:
+        return np.full(comparison.estimate.grid.shape, np.nan)
+    field = comparison.on_grid(before)
+    return field if normals is None else field + normals.at(number) - normals.at(before)
+
+
+class _Collector:
+    """Sums by unit, level and group."""
+
+    def __init__(
+        self, area: sp.csr_matrix, ones: sp.csr_matrix, nz: int, parts: Parts, bins: int
+    ) -> None:
+        self.area, self.ones, self.nz, self.parts, self.bins = area, ones, nz, parts, bins
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.members: list[np.ndarray] = []
+        self.histograms: dict[str, np.ndarray] = {}
+        self.edges: np.ndarray | None = None
+
+    def add(self, unit: int, cycle: _Cycle, seed: int) -> None:
+        """Take over one cycle."""
+        terms = field_terms(
+            cycle.value,
+            cycle.reference,
+            standards=cycle.standards,
+            spread=cycle.spread,
+            members=cycle.members,
+        )
+        plain = {"n", "lacking"}
+        row = {n: self._sum(v, self.ones if n in plain else self.area) for n, v in terms.items()}
+        self.rows.append(row)
+        there = terms["n"].astype(bool)
+        if cycle.members is not None:
+            sums = [self._sum(np.where(there, m, 0.0), self.area) for m in cycle.members]
+            self.members.append(np.stack(sums))
+        if self.parts.name != "time":
+            self._count(unit, cycle, there, seed)
+
+    def _sum(self, term: np.ndarray, weights: sp.csr_matrix) -> np.ndarray:
+        """Weighted sums over the columns of each group; (level, group)."""
+        return np.asarray((weights @ term.reshape(self.nz, -1).T.astype(np.float64)).T)
+
+    def _count(self, unit: int, cycle: _Cycle, there: np.ndarray, seed: int) -> None:
+        """Histograms of transforms, ranks and variances."""
+        if cycle.spread is not None:
+            values = np.where(there, pit(cycle.value, cycle.spread, cycle.reference), np.nan)
+            known = np.nan_to_num(values, nan=0.0)
+            numbers = np.minimum((known * self.bins).astype(int), self.bins - 1)
+            self._tally("pit", np.where(np.isnan(values), -1, numbers), self.bins, unit)
+            self._reliability(cycle, there, unit)
+        if cycle.members is not None:
+            ranks = rank_bins(cycle.members, cycle.reference, seed=seed, stream=cycle.number)
+            self._tally("rank", ranks, len(cycle.members) + 1, unit)
+
+    def _reliability(self, cycle: _Cycle, there: np.ndarray, unit: int) -> None:
+        """Squared errors in bins of the predicted variance."""
+        assert cycle.spread is not None
+        assert self.edges is not None
+        there = there & np.isfinite(cycle.spread)
+        flat = cycle.spread.reshape(self.nz, -1)
+        edges = np.broadcast_to(self.edges, (self.nz, self.bins - 1))
+        numbers = np.stack([np.searchsorted(e, s) for e, s in zip(edges, flat, strict=True)])
+        numbers = np.where(there, numbers.reshape(there.shape), -1)
+        error = np.square(cycle.value - cycle.reference)
+        for name, term in (("w", 1.0), ("v", cycle.spread**2), ("e", error)):
+            self._tally(f"reliability:{name}", numbers, self.bins, unit, term)
+
+    def _tally(
+        self, name: str, numbers: np.ndarray, bins: int, unit: int, term: np.ndarray | float = 1.0
+    ) -> None:
+        """Add weights, or weighted terms, to the bins of the parts of time that hold a unit."""
+        groups = self.area.shape[0]
+        shape = (len(self.parts.held), bins, self.nz, groups)
+        total = self.histograms.setdefault(name, np.zeros(shape))
+        sums = np.stack(
+            [self._sum(np.where(numbers == b, term, 0.0), self.area) for b in range(bins)]
+        )
+        total[self.parts.held[:, unit]] += sums
+
+    def finish(self, thickness: np.ndarray) -> Sums:
+        """Return the sums."""
+        values = {name: np.stack([row[name] for row in self.rows]) for name in self.rows[0]}
+        members = np.stack(self.members) if self.members else None
+        return Sums(values, members, self.histograms, thickness)

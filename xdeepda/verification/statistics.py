@@ -1,0 +1,149 @@
+"""Every statistic: its formula on sums, its orientation and its words.
+
+Knows sums by name (:mod:`xdeepda.verification.sums`) and nothing of where they are from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+Totals = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One statistic.
+
+    Attributes
+    ----------
+    name : str
+    words : str
+        For ``long_name``.
+    needs : tuple of str
+        Sums that it is made of.
+    formula : callable
+        Of the totals; may give NaN.
+    unit : {"value", "square", "1"}
+        That of differences of the variable, its square, or none.
+    better : {"zero", "smaller", "larger", "one", ""}
+        Orientation; empty for what is no score.
+    interval : bool
+        Whether it has a confidence interval.
+    """
+
+    name: str
+    words: str
+    needs: tuple[str, ...]
+    formula: Callable[[Totals], np.ndarray]
+    unit: str = "1"
+    better: str = ""
+    interval: bool = False
+
+
+def _ratio(above: str, below: str) -> Callable[[Totals], np.ndarray]:
+    return lambda t: t[above] / t[below]
+
+
+def _root(above: str, below: str) -> Callable[[Totals], np.ndarray]:
+    return lambda t: np.sqrt(t[above] / t[below])
+
+
+def _skill(standard: str) -> Callable[[Totals], np.ndarray]:
+    return lambda t: 1 - t[f"{standard}:ee"] / t[f"{standard}:ss"]
+
+
+def _correlation(name: str) -> Callable[[Totals], np.ndarray]:
+    def formula(t: Totals) -> np.ndarray:
+        found = t[f"{name}:xy"] / np.sqrt(t[f"{name}:xx"] * t[f"{name}:yy"])
+        return np.asarray(np.clip(found, -1, 1))
+
+    return formula
+
+
+def _share(above: str, other: str) -> Callable[[Totals], np.ndarray]:
+    return lambda t: t[above] / (t[above] + t[other])
+
+
+def _against(standard: str, words: str) -> list[Statistic]:
+    """Error of a standard, and skill against it."""
+    w, ss, ee = (f"{standard}:{x}" for x in ("w", "ss", "ee"))
+    return [
+        Statistic(f"rmse_{standard}", f"root mean square error of {words}", (w, ss), _root(ss, w),
+                  "value", "smaller"),
+        Statistic(f"skill_{standard}", f"skill in squared error against {words}", (ee, ss),
+                  _skill(standard), "1", "larger", True),
+    ]  # fmt: skip
+
+
+#: In the order in which a table shows them.
+STATISTICS: tuple[Statistic, ...] = (
+    Statistic("count", "number of samples", ("n",), lambda t: t["n"]),
+    Statistic("missing", "share of the estimate's samples that have no reference",
+              ("n", "lacking"), _share("lacking", "n")),
+    Statistic("bias", "mean error, estimate minus reference", ("e", "w"), _ratio("e", "w"),
+              "value", "zero", True),
+    Statistic("rmse", "root mean square error", ("ee", "w"), _root("ee", "w"),
+              "value", "smaller", True),
+    *_against("climatology", "climatology"),
+    *_against("persistence", "persistence of the reference"),
+    *_against("background", "the background"),
+    Statistic("acc", "correlation of anomalies from the climatology",
+              ("anomaly:xx", "anomaly:yy", "anomaly:xy"), _correlation("anomaly"),
+              "1", "larger", True),
+    Statistic("spread", "root mean variance of the stated error", ("spread:vv", "spread:w"),
+              _root("spread:vv", "spread:w"), "value"),
+    Statistic("observation_error", "root mean variance of the error of the observations",
+              ("observation:vv", "observation:w"), _root("observation:vv", "observation:w"),
+              "value"),
+    Statistic("spread_skill", "expected over actual root mean square error",
+              ("spread:tt", "spread:ee"), _root("spread:tt", "spread:ee"), "1", "one", True),
+    Statistic("crps", "continuous ranked probability score, normal distribution",
+              ("spread:crps", "spread:w"), _ratio("spread:crps", "spread:w"),
+              "value", "smaller", True),
+    Statistic("member_spread", "root mean variance of the members", ("member:vv", "member:w"),
+              _root("member:vv", "member:w"), "value"),
+    Statistic("member_spread_skill", "expected, by the members, over actual root mean square error",
+              ("member:tt", "member:ee"), _root("member:tt", "member:ee"), "1", "one", True),
+    Statistic("member_crps", "continuous ranked probability score of the members, fair",
+              ("member:crps", "member:w"), _ratio("member:crps", "member:w"),
+              "value", "smaller", True),
+    Statistic("mean_rmse", "root mean square error of the mean over the group",
+              ("mean:ee", "mean:w"), _root("mean:ee", "mean:w"), "value", "smaller", True),
+    Statistic("mean_acc", "correlation in time of the mean over the group, as anomaly",
+              ("mean:xx", "mean:yy", "mean:xy"), _correlation("mean"), "1", "larger", True),
+    Statistic("mean_spread", "root mean variance, among members, of the mean over the group",
+              ("mean:vv", "mean:w"), _root("mean:vv", "mean:w"), "value"),
+    Statistic("mean_spread_skill", "expected, by the members, over actual root mean square error "
+              "of the mean over the group", ("mean:tt", "mean:ee"), _root("mean:tt", "mean:ee"),
+              "1", "one", True),
+    Statistic("desroziers_observation_variance",
+              "error variance of the observations that departures are consistent with",
+              ("desroziers:observation", "desroziers:w"),
+              _ratio("desroziers:observation", "desroziers:w"), "square", "", True),
+    Statistic("desroziers_background_variance",
+              "error variance of the background that departures are consistent with",
+              ("desroziers:background", "desroziers:w"),
+              _ratio("desroziers:background", "desroziers:w"), "square", "", True),
+)  # fmt: skip
+
+#: Orientation in words, for the attributes.
+BETTER = {
+    "zero": "nearer to 0 is better",
+    "smaller": "smaller is better, 0 is perfect",
+    "larger": "larger is better, 1 is perfect",
+    "one": "nearer to 1 is better; below 1 is overconfident",
+}
+
+
+def available(totals: Totals) -> list[Statistic]:
+    """Statistics whose sums are there."""
+    return [s for s in STATISTICS if all(name in totals for name in s.needs)]
+
+
+def evaluate(statistic: Statistic, totals: Totals) -> np.ndarray:
+    """Value of a statistic; NaN where nothing was summed."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(statistic.formula(totals))

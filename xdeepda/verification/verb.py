@@ -1,0 +1,482 @@
+"""The verb ``verify``: what is compared with what, checked; what comes out, labelled.
+
+Conducts the comparisons of the room; calculates nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xdeepda.errors import Problems
+from xdeepda.provenance import package_version
+from xdeepda.verification import against_fields, against_observations
+from xdeepda.verification.against_fields import FieldComparison
+from xdeepda.verification.against_observations import PointComparison
+from xdeepda.verification.fields import Estimate, as_dataset, estimates_of, same_quantity
+from xdeepda.verification.groups import Groups, Parts, groups_of, parts_of, time_parts
+from xdeepda.verification.normals import Normals, normals_of, own_normals
+from xdeepda.verification.regions import ALL
+from xdeepda.verification.resampling import FEWEST
+from xdeepda.verification.result import Frame, labelled
+from xdeepda.verification.table import KIND
+
+logger = logging.getLogger("xdeepda")
+
+Reference = xr.Dataset | xr.DataArray
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Arguments of the verb that are no data."""
+
+    part: str
+    by: tuple[str, ...]
+    groups: Groups
+    climatology: Any
+    persistence: int
+    assimilated: bool
+    regions_given: bool
+    block: int | str | None
+    level: float
+    draws: int
+    bins: int
+    seed: int
+    progress: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """One comparison with its climatology and what there is to tell."""
+
+    comparison: FieldComparison | PointComparison
+    normals: Normals | None
+    groups: Groups
+    notes: dict[str, str]
+
+
+def verify(
+    analysis: xr.Dataset | xr.DataArray,
+    reference: Any,
+    *,
+    var: str | Sequence[str] | None = None,
+    by: str | Sequence[str] = "depth",
+    part: str = "analysis",
+    climatology: Reference | None = None,
+    persistence: int = 1,
+    regions: Any = None,
+    bands: Sequence[float] | None = None,
+    cycle: str | None = None,
+    assimilated: bool = False,
+    block: int | str | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    bins: int = 10,
+    seed: int = 0,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Compare an analysis, and its stated uncertainty, with what is known better.
+
+    Parameters
+    ----------
+    analysis : Dataset or DataArray
+        From :func:`xdeepda.assimilate`, or any fields with time and space.
+    reference : Dataset, DataArray, pandas.DataFrame, or a list or dict of these
+        A truth or another product, on the same or another regular grid; observations
+        in any form that ``assimilate`` takes, best such as were withheld; or the
+        departures of :func:`xdeepda.departures`.  Several give a dimension
+        ``reference``, named by the keys of a dict.
+    var : str or list of str, optional
+        Variables of the analysis; by default all that were analysed.  Several give a
+        dimension ``variable``.
+    by : str or sequence of str
+        Of ``depth``, ``region``, ``latitude``, and one of ``season``, ``month``,
+        ``year``, ``time``.  What is not named is averaged over: cells by their area,
+        levels by their thickness.  ``()`` gives one number for everything.
+    part : {"analysis", "background"}
+        What of the analysis is verified.
+    climatology : Dataset or DataArray, optional
+        For anomalies: a control run (its mean annual cycle is fitted), means along a
+        dimension ``month``, or one field without time.  By default the mean annual
+        cycle of a reference on a grid itself, if it spans five years; which one is in
+        the attribute ``climatology``.
+    persistence : int
+        Lag in cycles of the persistence to beat: the reference so long before, as an
+        anomaly where there is a climatology.  0 for none.
+    regions : dict or DataArray, optional
+        Instead of basins by coordinates: a dict of name -> (south, north, west, east)
+        or -> mask, or a mask of numbers or words.  Regions may overlap.
+    bands : sequence of float, optional
+        Edges of the bands of latitude.
+    cycle : {"pentad", "month", "year"}, optional
+        By default that of the analysis, else guessed from its time step.
+    assimilated : bool
+        Say so if the analysis has seen these observations: Desroziers' estimates are
+        then made from them.  Departures know it themselves.
+    block : int or "platform", optional
+        Blocks of the bootstrap: so many cycles, by default a tenth of the period, a
+        year at most; for observations also whole platforms.
+    level : float
+        Coverage of the intervals.
+    draws : int
+        Replicates of the bootstrap.
+    bins : int
+        Of the histogram of probability integral transforms, and of reliability.
+    seed : int
+        Of the bootstrap, and of ties of ranks.
+    progress : bool
+
+    Returns
+    -------
+    xarray.Dataset
+        Statistics with their intervals ``<name>_low`` and ``<name>_high``: ``count``,
+        ``missing``, ``bias``, ``rmse``, ``acc``, ``skill_<standard>`` and
+        ``rmse_<standard>`` (climatology, persistence, background), ``spread``,
+        ``spread_skill``, ``crps``, ``pit_histogram``, ``reliability_*``; of members
+        ``member_*`` and ``rank_histogram``; ``mean_*`` of means over the group; of
+        assimilated observations ``desroziers_*``.  See the page on verification for
+        every formula.  :func:`xdeepda.to_table` and the repr of ``.deepda`` show them
+        as a table.
+
+    Raises
+    ------
+    InputError
+        With all that is wrong: no time or place in common, other variables or units,
+        regions without cells, members where there must be none.
+
+    Notes
+    -----
+    A reference on another grid comes to the grid of the analysis: means over what
+    overlaps a cell where the reference is finer, linear interpolation where it is not;
+    cells that it does not cover wholly are left out and counted as ``missing``.  Samples
+    of one cycle are averaged.  Observations are compared at their places, each counts 1,
+    and their error is part of the expected one.
+
+    Examples
+    --------
+    >>> scores = analysis.deepda.verify(truth)  # doctest: +SKIP
+    >>> scores.deepda  # doctest: +SKIP
+    >>> analysis.deepda.verify([truth, withheld], by=("depth", "region"))  # doctest: +SKIP
+    """
+    problems = Problems("verify")
+    settings = _settings(
+        problems, part, by, regions, bands, climatology, persistence, assimilated, block, level,
+        draws, bins, seed, progress,
+    )  # fmt: skip
+    estimates = estimates_of(analysis, var, part, cycle, problems) if settings else []
+    references = _named(reference, problems)
+    problems.raise_if_any()
+    assert settings is not None
+    pairs = [
+        (estimate.name, name, _pair(given, name, estimate, settings, problems))
+        for estimate in estimates
+        for name, given in references.items()
+    ]
+    problems.raise_if_any()
+    found = {(v, r): _compute(pair, settings) for v, r, pair in pairs if pair is not None}
+    return _joined(found, estimates, list(references), settings)
+
+
+# ---- what is asked for
+
+
+def _settings(
+    problems: Problems,
+    part: str,
+    by: Any,
+    regions: Any,
+    bands: Any,
+    climatology: Any,
+    persistence: Any,
+    assimilated: bool,
+    block: Any,
+    level: Any,
+    draws: Any,
+    bins: Any,
+    seed: Any,
+    progress: bool,
+) -> _Settings | None:
+    """Check the arguments that are no data; None with a problem."""
+    before = len(problems)
+    if part not in ("analysis", "background"):
+        problems.add("part= is unknown", found=repr(part), expected="'analysis' or 'background'")
+    names = parts_of(by, problems)
+    groups = groups_of(names, regions, bands, problems)
+    for word, value, least in (
+        ("persistence", persistence, 0), ("draws", draws, 1), ("bins", bins, 2), ("seed", seed, 0),
+    ):  # fmt: skip
+        if not _is_number(value, least):
+            problems.add(f"{word}= is no number from {least} on", found=repr(value))
+    if not (isinstance(level, (int, float)) and 0 < level < 1):
+        problems.add("level= is no share", found=repr(level), expected="such as 0.95")
+    if block is not None and block != "platform" and not _is_number(block, 1):
+        problems.add("block= is not understood", found=repr(block),
+                     expected="a number of cycles, or 'platform'")  # fmt: skip
+    if len(problems) > before:
+        return None
+    return _Settings(
+        part, names, groups, climatology, int(persistence), assimilated, regions is not None,
+        block, float(level), int(draws), int(bins), int(seed), progress,
+    )  # fmt: skip
+
+
+def _is_number(value: Any, least: int) -> bool:
+    """Whether this is a whole number of at least so much."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        return False
+    return bool(value >= least)
+
+
+def _named(reference: Any, problems: Problems) -> dict[str, Any]:
+    """References by name; one of no name is ''."""
+    if isinstance(reference, Mapping) and not isinstance(reference, xr.Dataset):
+        named = {str(k): v for k, v in reference.items()}
+    elif isinstance(reference, (list, tuple)):
+        titles = [str(getattr(r, "attrs", {}).get("title", "")) for r in reference]
+        unique = all(titles) and len(set(titles)) == len(titles)
+        names = titles if unique else [str(n) for n in range(1, len(titles) + 1)]
+        named = dict(zip(names, reference, strict=True))
+    else:
+        named = {"": reference}
+    if not named:
+        problems.add("there is no reference", expected="at least one")
+    for name, given in named.items():
+        if not against_observations.are_observations(given) and as_dataset(given) is None:
+            problems.add(f"{_who(name)} is neither fields nor observations",
+                         found=type(given).__name__,
+                         expected="a Dataset, DataArray or DataFrame")  # fmt: skip
+    return named
+
+
+def _who(name: str) -> str:
+    """What to call a reference in messages."""
+    return f"reference {name!r}" if name else "the reference"
+
+
+# ---- one comparison
+
+
+def _pair(
+    given: Any, name: str, estimate: Estimate, settings: _Settings, problems: Problems
+) -> _Pair | None:
+    """Check that one comparison can be made; None with a problem."""
+    before, who = len(problems), _who(name)
+    notes: dict[str, str] = {}
+    normals = None
+    if settings.climatology is not None:
+        known = {p.what for p in problems}
+        own = Problems("climatology")
+        normals = normals_of(settings.climatology, estimate, own)
+        if {p.what for p in own} - known:
+            problems.absorb(own)
+    comparison: FieldComparison | PointComparison | None
+    if against_observations.are_observations(given):
+        comparison = against_observations.prepare(
+            given, estimate, settings.part, normals, settings.assimilated, who, problems
+        )
+        notes["compared"] = "in observation space, each observation counts 1"
+        notes["climatology"] = normals.told if normals else "none was given"
+    else:
+        comparison = _fields(given, estimate, settings, who, problems)
+        if comparison is not None and normals is None and estimate.cycle is not None:
+            normals, notes["climatology"] = _own(given, comparison)
+        elif normals is not None:
+            notes["climatology"] = normals.told
+        notes["compared"] = comparison.told if comparison is not None else ""
+    groups = None if comparison is None else _populated(comparison, settings, problems)
+    if len(problems) > before or comparison is None or groups is None:
+        return None
+    return _Pair(comparison, normals, groups, notes)
+
+
+def _fields(
+    given: Any, estimate: Estimate, settings: _Settings, who: str, problems: Problems
+) -> FieldComparison | None:
+    """Comparison with fields; None with a problem."""
+    if settings.block == "platform":
+        problems.add(f"{who}: block='platform' is for observations", expected="a number of cycles")
+    if settings.assimilated:
+        problems.add(f"{who}: assimilated=True is for observations")
+    ds = as_dataset(given)
+    assert ds is not None
+    return against_fields.prepare(ds, estimate, who, problems)
+
+
+def _own(given: Any, comparison: FieldComparison) -> tuple[Normals | None, str]:
+    """Climatology of the reference itself, and what to tell of it."""
+    ds = as_dataset(given)
+    assert ds is not None
+    da = same_quantity(ds, comparison.estimate, "reference", Problems("verify"))
+    assert da is not None
+    found = own_normals(ds, str(da.name), comparison.estimate)
+    if isinstance(found, Normals):
+        return found, found.told
+    told = f"none: the reference has no mean annual cycle of its own ({found})"
+    logger.info("verify: no skill against climatology, %s; give climatology=", told)
+    return None, told
+
+
+def _populated(
+    comparison: FieldComparison | PointComparison, settings: _Settings, problems: Problems
+) -> Groups | None:
+    """Groups without empty regions: basins are dropped silently, named regions refused."""
+    groups, estimate = settings.groups, comparison.estimate
+    lacking = [n for n in ("lat", "lon") if getattr(estimate.grid, n) is None]
+    if lacking and ("region" in settings.by or "latitude" in settings.by):
+        rest = tuple(n for n in settings.by if n not in ("region", "latitude"))
+        problems.add("regions and bands of latitude need both axes",
+                     found=f"no {lacking[0]} axis", todo=f"by={rest}")  # fmt: skip
+        return None
+    lat, lon = against_fields.places(estimate)
+    sea = np.isfinite(estimate.value.read(int(estimate.value.numbers[0]))[0]).any(axis=0).ravel()
+    held = groups.regions.membership(lat, lon) & sea
+    empty = [n for n, row in zip(groups.regions.names, held, strict=True) if not row.any()]
+    empty = [n for n in empty if n != ALL]
+    if empty and settings.regions_given:
+        problems.add(
+            f"regions without a cell of the analysis in the sea: {', '.join(empty)}",
+            expected=f"within {estimate.grid}",
+            todo="larger regions, or leave them out",
+        )
+    return groups.without(empty)
+
+
+def _compute(pair: _Pair, settings: _Settings) -> xr.Dataset:
+    """Sums, then statistics."""
+    comparison, estimate = pair.comparison, pair.comparison.estimate
+    by_platform = settings.block == "platform"
+    if isinstance(comparison, PointComparison):
+        units = against_observations.units_of(comparison, by_platform)
+        parts = time_parts(settings.by, units[0], estimate.cycle, estimate.calendar)
+        sums = against_observations.sum_points(
+            comparison, pair.groups, units, parts.held,
+            by_platform=by_platform, bins=settings.bins, seed=settings.seed,
+        )  # fmt: skip
+        blocks, told = _blocks(units[0], units[1], settings, estimate)
+    else:
+        numbers = comparison.numbers
+        parts = time_parts(settings.by, numbers, estimate.cycle, estimate.calendar)
+        sums = against_fields.sum_fields(
+            comparison, pair.groups, parts, normals=pair.normals,
+            persistence=settings.persistence, bins=settings.bins,
+            by_depth="depth" in settings.by, seed=settings.seed, progress=settings.progress,
+        )  # fmt: skip
+        blocks, told = _blocks(numbers, numbers, settings, estimate)
+    sums.block = blocks
+    out = labelled(sums, parts, _frame(pair, settings))
+    out.attrs = {**_period(sums.block.size, comparison, parts), **pair.notes, "intervals": told}
+    return out
+
+
+def _frame(pair: _Pair, settings: _Settings) -> Frame:
+    """What labels the result."""
+    estimate = pair.comparison.estimate
+    by_depth = "depth" in settings.by and estimate.grid.depth is not None
+    return Frame(
+        settings.by,
+        pair.groups,
+        estimate.grid.depth if by_depth else None,
+        estimate.unit,
+        settings.level,
+        settings.draws,
+        settings.seed,
+        isinstance(pair.comparison, FieldComparison),
+    )
+
+
+def _blocks(
+    numbers: np.ndarray, platform: np.ndarray, settings: _Settings, estimate: Estimate
+) -> tuple[np.ndarray, str]:
+    """Label of the block of each unit, and what to tell of the intervals."""
+    if settings.block == "platform":
+        label, words = platform, "whole platforms"
+    else:
+        year = estimate.cycle.per_year if estimate.cycle is not None else 1
+        span = int(numbers.max() - numbers.min()) + 1
+        # parts of the year come once a year: a block holds one of each
+        usual = year if {"season", "month"} & {*settings.by} else np.clip(span // 10, 1, year)
+        length = int(settings.block or usual)
+        label = (numbers - numbers.min()) // length
+        words = f"{length} consecutive cycle{'s' if length > 1 else ''}"
+    count = np.unique(label).size
+    if count < FEWEST:
+        return label, f"none: {count} blocks of {words}, and {FEWEST} are needed"
+    return label, (f"{settings.level:.0%}, by bootstrap of {count} blocks of {words}, "
+                   f"{settings.draws} draws, percentiles")  # fmt: skip
+
+
+def _period(
+    units: int, comparison: FieldComparison | PointComparison, parts: Parts
+) -> dict[str, Any]:
+    """What was compared, for the attributes."""
+    estimate = comparison.estimate
+    if isinstance(comparison, PointComparison):
+        numbers = np.unique(comparison.cycle)
+        seen = "assimilated" if comparison.assimilated else "not assimilated"
+        kind = f"observations that were {seen}"
+    else:
+        numbers, kind = comparison.numbers, "fields"
+    attrs: dict[str, Any] = {"reference": kind, "cycles": int(numbers.size)}
+    if estimate.cycle is not None:
+        first, last = estimate.cycle.middle(numbers[[0, -1]], estimate.calendar)
+        attrs["period"] = f"{first} to {last}"
+    return attrs
+
+
+# ---- all of them together
+
+
+def _joined(
+    found: dict[tuple[str, str], xr.Dataset],
+    estimates: list[Estimate],
+    references: list[str],
+    settings: _Settings,
+) -> xr.Dataset:
+    """Join along ``variable`` and ``reference`` where there are several."""
+    rows = []
+    for estimate in estimates:
+        own = [found[estimate.name, r] for r in references]
+        rows.append(_along(own, references, "reference"))
+    names = [e.name for e in estimates]
+    out = _along(rows, names, "variable")
+    if len(estimates) > 1:
+        out = out.assign_coords(variable_units=("variable", [e.unit for e in estimates]))
+    else:
+        out = out.assign_coords(variable=names[0])
+    each = [found[names[0], r].attrs for r in references]
+    same = {k: v for k, v in each[0].items() if all(a.get(k) == v for a in each)}
+    for r, attrs in zip(references, each, strict=True):
+        same |= {f"{k}_of_{r}": v for k, v in attrs.items() if k not in same}
+    out.attrs = {
+        "title": f"verification of the {settings.part}",
+        "kind": KIND,
+        **same,
+        "error": "estimate minus reference",
+        "seed": settings.seed,
+        "xdeepda_version": package_version(),
+    }
+    return out
+
+
+def _along(parts: list[xr.Dataset], labels: list[str], dim: str) -> xr.Dataset:
+    """Datasets along a new dimension; NaN where one has no such statistic."""
+    if len(parts) == 1:
+        return parts[0]
+    coord = xr.DataArray(np.array(labels, dtype=object), dims=dim, name=dim)
+    units = [{n: v.attrs.get("units") for n, v in p.items()} for p in parts]
+    joined = xr.concat(
+        parts, dim=coord, join="outer", data_vars="all", coords="minimal", compat="override",
+        combine_attrs="override",
+    )  # fmt: skip
+    for name, da in joined.items():
+        told = {u[name] for u in units if name in u}
+        if len(told) > 1:
+            da.attrs["units"] = "of the variable"
+        first = next(p[name] for p in parts if name in p)
+        da.attrs = {**first.attrs, **({"units": "of the variable"} if len(told) > 1 else {})}
+    return joined
