@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from xdeepda import architectures, baselines, datasets
     from xdeepda.analysis import increment
     from xdeepda.assimilation import assimilate
+    from xdeepda.diagnostics.extremes import marine_heatwave_days
     from xdeepda.diagnostics.heat import heat_content, steric_height
     from xdeepda.diagnostics.indices import index
     from xdeepda.diagnostics.layers import isotherm_depth, mixed_layer_depth
+    from xdeepda.diagnostics.members import over_members
+    from xdeepda.diagnostics.modes import eofs
+    from xdeepda.diagnostics.seasons import anomalies, seasonal_cycle
+    from xdeepda.diagnostics.stability import static_stability
+    from xdeepda.diagnostics.trends import drift, trend
     from xdeepda.model import Model, load_model
     from xdeepda.observations.departures import departures
     from xdeepda.observations.explanation import explain
@@ -36,28 +42,36 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Model": "xdeepda.model",
     "Network": "xdeepda.observations.network",
+    "anomalies": "xdeepda.diagnostics.seasons",
     "architectures": "",
     "assimilate": "xdeepda.assimilation",
     "baselines": "",
     "datasets": "",
     "departures": "xdeepda.observations.departures",
+    "drift": "xdeepda.diagnostics.trends",
+    "eofs": "xdeepda.diagnostics.modes",
     "explain": "xdeepda.observations.explanation",
     "heat_content": "xdeepda.diagnostics.heat",
     "increment": "xdeepda.analysis",
     "index": "xdeepda.diagnostics.indices",
     "isotherm_depth": "xdeepda.diagnostics.layers",
     "load_model": "xdeepda.model",
+    "marine_heatwave_days": "xdeepda.diagnostics.extremes",
     "mixed_layer_depth": "xdeepda.diagnostics.layers",
     "network": "xdeepda.observations.network",
     "observe": "xdeepda.observations.operator",
     "open_observations": "xdeepda.observations.readers",
+    "over_members": "xdeepda.diagnostics.members",
     "quality_control": "xdeepda.observations.qc",
     "quality_report": "xdeepda.observations.qc",
+    "seasonal_cycle": "xdeepda.diagnostics.seasons",
     "set_options": "xdeepda.options",
+    "static_stability": "xdeepda.diagnostics.stability",
     "steric_height": "xdeepda.diagnostics.heat",
     "superob": "xdeepda.observations.sources",
     "to_table": "xdeepda.verification.table",
     "train": "xdeepda.training",
+    "trend": "xdeepda.diagnostics.trends",
     "verify": "xdeepda.verification.verb",
     "withhold": "xdeepda.observations.withholding",
 }
@@ -67,28 +81,36 @@ __all__ = [
     "Model",
     "Network",
     "__version__",
+    "anomalies",
     "architectures",
     "assimilate",
     "baselines",
     "datasets",
     "departures",
+    "drift",
+    "eofs",
     "explain",
     "heat_content",
     "increment",
     "index",
     "isotherm_depth",
     "load_model",
+    "marine_heatwave_days",
     "mixed_layer_depth",
     "network",
     "observe",
     "open_observations",
+    "over_members",
     "quality_control",
     "quality_report",
+    "seasonal_cycle",
     "set_options",
+    "static_stability",
     "steric_height",
     "superob",
     "to_table",
     "train",
+    "trend",
     "verify",
     "withhold",
 ]

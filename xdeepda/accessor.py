@@ -72,6 +72,14 @@ class DeepDAAccessor:
     xdeepda.isotherm_depth : Depth of the 20 degC or another isotherm.
     xdeepda.mixed_layer_depth : Depth of the mixed layer.
     xdeepda.index : Niño 3.4 and other indices.
+    xdeepda.anomalies : Departures from the climatology.
+    xdeepda.seasonal_cycle : Climatology, amplitude and phase.
+    xdeepda.trend : Linear trend with its error.
+    xdeepda.drift : Trend of the mean of each level.
+    xdeepda.marine_heatwave_days : Days of marine heatwave in each year.
+    xdeepda.static_stability : Heavier water above lighter.
+    xdeepda.eofs : Empirical orthogonal functions.
+    xdeepda.over_members : Mean and spread over members.
     """
 
     train = Verb("xdeepda.training")
@@ -92,6 +100,14 @@ class DeepDAAccessor:
     isotherm_depth = Verb("xdeepda.diagnostics.layers")
     mixed_layer_depth = Verb("xdeepda.diagnostics.layers")
     index = Verb("xdeepda.diagnostics.indices")
+    anomalies = Verb("xdeepda.diagnostics.seasons")
+    seasonal_cycle = Verb("xdeepda.diagnostics.seasons")
+    trend = Verb("xdeepda.diagnostics.trends")
+    drift = Verb("xdeepda.diagnostics.trends")
+    marine_heatwave_days = Verb("xdeepda.diagnostics.extremes")
+    static_stability = Verb("xdeepda.diagnostics.stability")
+    eofs = Verb("xdeepda.diagnostics.modes")
+    over_members = Verb("xdeepda.diagnostics.members")
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj

@@ -21,6 +21,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "mixed_layer_depth": {},
     "mixed_layer_depth ": {"criterion": "density"},
     "index": {"name": "nino34"},
+    "anomalies": {"var": "thetao"},
+    "seasonal_cycle": {"var": "thetao"},
+    "trend": {"var": "thetao"},
+    "drift": {"var": "thetao"},
+    "static_stability": {},
+    "eofs": {"var": "thetao", "modes": 2},
 }
 #: Verbs that want salinity, too.
 BOTH = {"steric_height", "mixed_layer_depth "}
@@ -86,11 +92,12 @@ def test_any_order_names_and_directions(call, run):
 
 
 def test_dask_stays_lazy_and_agrees(call, run):
-    _, verb = call
+    name, verb = call
     lazy = run.chunk(time=7, depth=2, lon=5)
     found = verb(lazy)
     parts = [found] if isinstance(found, xr.DataArray) else list(found.data_vars.values())
-    assert all(p.chunks is not None for p in parts if p.dtype.kind == "f")
+    if name != "eofs":  # which reads the values, as it says
+        assert all(p.chunks is not None for p in parts if p.dtype.kind == "f")
     same(found.compute(), verb(run))
 
 
@@ -102,6 +109,8 @@ def test_float32_and_float64(call, run):
 
 def test_a_data_array_is_as_good(call, run):
     name, verb = call
+    if name == "static_stability":
+        pytest.skip("compares temperature alone where there is no salinity")
     if name in BOTH:
         with pytest.raises(xdeepda.errors.InputError, match="salinity is missing"):
             verb(run["thetao"])
@@ -111,7 +120,9 @@ def test_a_data_array_is_as_good(call, run):
 
 
 def test_members_are_kept(call, run):
-    _, verb = call
+    name, verb = call
+    if name == "eofs":
+        pytest.skip("the patterns are those of the mean of members")
     parts = [run, run.assign(thetao=run["thetao"] + 0.5 * run["thetao"].isel(time=0))]
     together = xr.concat(parts, xr.Variable("realization", [3, 5]), data_vars=["thetao"])
     together["realization"].attrs["standard_name"] = "realization"
@@ -121,10 +132,15 @@ def test_members_are_kept(call, run):
         same(found.isel(realization=n, drop=True), verb(part))
 
 
-def test_quantities_come_out_of_quantities(call, run):
+@pytest.fixture(scope="module")
+def registry():
+    """A registry of the user's own."""
     pint = pytest.importorskip("pint")
     pint_xarray = pytest.importorskip("pint_xarray")
-    registry = pint_xarray.setup_registry(pint.UnitRegistry(force_ndarray_like=True))
+    return pint_xarray.setup_registry(pint.UnitRegistry(force_ndarray_like=True))
+
+
+def test_quantities_come_out_of_quantities(call, run, registry):
     name, verb = call
     bare = run[["thetao", "so"]].copy()
     for axis in ("lat", "lon"):

@@ -94,7 +94,7 @@ def index(
     var: str | None = None,
     *,
     base: tuple[Any, Any] | None = None,
-    climatology: int | str | None = "means",
+    climatology: int | str | None = None,
     cycle: str | None = None,
     partial: bool = False,
 ) -> xr.DataArray:
@@ -124,8 +124,9 @@ def index(
         Name of the temperature, where there are several.
     base : (first, last) year, optional
         Period whose climatology is subtracted; all of the series by default.
-    climatology : "means", int or None
-        Mean of each cycle of the year, or a number of harmonics.
+    climatology : "means" or int, optional
+        Mean of each cycle of the year, or a number of harmonics; means of months, and 4
+        harmonics of pentads by default.
     cycle : {"pentad", "month", "year"}, optional
         Guessed from the spacing of times.
     partial : bool

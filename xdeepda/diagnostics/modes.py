@@ -104,8 +104,9 @@ def eofs(
         A box in degrees; cells at its border count in part.
     base : (first, last) year, optional
         Period whose climatology is subtracted; all of the series by default.
-    climatology : int, "means" or None
-        Number of harmonics, 4 by default, or the mean of each cycle of the year.
+    climatology : "means" or int, optional
+        Mean of each cycle of the year, or a number of harmonics; means of months, and 4
+        harmonics of pentads by default.
     cycle : {"pentad", "month", "year"}, optional
         Guessed from the spacing of times.
     partial : bool
@@ -115,7 +116,7 @@ def eofs(
     -------
     Dataset
         ``<var>_eof`` (mode, ...), the anomaly that goes with a component of 1, in the
-        unit of the variable; ``<var>_pc`` (time, mode), of unit standard deviation;
+        unit of the variable; ``<var>_pc`` (mode, time), of unit standard deviation;
         ``<var>_explained_variance`` (mode), as a fraction.  The weighted mean of each
         pattern is positive.  With members, the patterns are those of their mean, and the
         components are those of each member, projected.

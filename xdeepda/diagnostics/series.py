@@ -63,11 +63,24 @@ class Series:
         """Return the same times with other values."""
         return replace(self, field=replace(self.field, values=values))
 
-    def seasonal_design(self, kind: int | str | None) -> np.ndarray:
-        """Matrix of a climatology: harmonics, or one column for each cycle of the year."""
-        if kind == "means":
-            return np.eye(self.cycle.per_year)[self.phase]
-        fraction = self.cycle.year_fraction(self.numbers, self.calendar)
+    def seasonal_design(
+        self, kind: int | str | None, numbers: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Matrix of a climatology: harmonics, or one column for each cycle of the year.
+
+        By default means of months and years, as is usual, but harmonics of pentads, of
+        which a base period holds too few each to average.
+
+        Parameters
+        ----------
+        kind : int, "means" or None
+        numbers : numpy.ndarray, optional
+            Of other cycles than those of the series.
+        """
+        numbers = self.numbers if numbers is None else numbers
+        if kind == "means" or (kind is None and self.cycle.name != "pentad"):
+            return np.eye(self.cycle.per_year)[self.cycle.phase(numbers)]
+        fraction = self.cycle.year_fraction(numbers, self.calendar)
         return design(fraction, harmonics_of(kind, self.cycle))
 
     def base(self, period: Any, problems: Problems) -> np.ndarray:
@@ -164,6 +177,12 @@ def whole_years(series: Series, problems: Problems, fewest: int = 1) -> None:
             found=f"{series.numbers.size} cycles ({series.cycle.name}s), {years:.3g} years",
             expected=f"at least {fewest} year{'s' if fewest > 1 else ''}",
         )
+
+
+def has_seasons(series: Series, problems: Problems) -> None:
+    """Refuse yearly means where the course of the year is asked for."""
+    if series.cycle.name == "year":
+        problems.add("yearly means have no seasons", todo="give pentads or months")
 
 
 # ---- least squares along time
