@@ -28,10 +28,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hybrid": {
         "patterns": 144,
         "truncation": 4.0,
-        "ensemble": 108,
+        "ensemble": 200,
         "localisation": 6000.0,
         "most": 80,
         "stride": 2,
+        "modes": 6,
+        "forecast_width": 24,
         "width": 40,
         "deep_width": 80,
         "dilations": (1, 2, 4, 8),
@@ -203,13 +205,18 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
     truncation : float
         Factor on the variance that the EOFs leave out, as an error of the observations (4).
     ensemble : int
-        Anomalies of the control run in the EnOI (108; fewer where the run is short).
+        Errors of a first run that make the correlations of the EnOI (200; fewer where the
+        control run is short).
     localisation : float
         Distance in km beyond which no observation acts in the EnOI (6000).
     most : int
         Observations that a water column uses in the EnOI (80).
     stride : int
         The EnOI solves every so many columns (2) and interpolates its weights between.
+    modes : int
+        Combinations of the observations of a water column that the EnOI keeps (6).
+    forecast_width : int
+        Features of the network that corrects the forecast (24).
     width, deep_width, dilations, distances, partial, kernel
         Of the network, see :func:`increment` (40, 80, (1, 2, 4, 8), (0.4, 1.0), True, 5).
 

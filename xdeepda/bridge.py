@@ -202,14 +202,26 @@ class Simulator:
     source: RunSource
     scales: np.ndarray
 
-    def __call__(self, truth: Tensor, positions: np.ndarray, rng: np.random.Generator) -> Observed:
-        """Observe truths (B, C, Y, X) at positions (B,) in the run."""
+    def __call__(
+        self,
+        truth: Tensor,
+        positions: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Observed:
+        """Observe truths (B, C, Y, X) at positions (B,) in the run.
+
+        Rows of the same of the `groups` (B,) are observed in the same cells.
+        """
         index = self.source.cycles[positions]
         fraction = self.source.cycle.year_fraction(index, self.source.calendar)
-        rows = []
-        for number in index:
-            cell, error, _ = self.network.draw(int(number), rng)
-            error = error * self.scales[cell // self.tensors.wet[0].size]
+        rows, drawn = [], {}
+        groups = np.arange(len(index)) if groups is None else groups
+        for number, group in zip(index, groups, strict=True):
+            if group not in drawn:
+                cell, error, _ = self.network.draw(int(number), rng)
+                drawn[group] = cell, error * self.scales[cell // self.tensors.wet[0].size]
+            cell, error = drawn[group]
             noise = rng.standard_normal(len(cell)) * error
             rows.append((cell, noise, error))
         observed = self.tensors.scatter(rows, fraction)
@@ -316,9 +328,9 @@ class Conductor:
             )
 
     @torch.inference_mode()
-    def forecast(self) -> None:
-        """Go on to the background of the next cycle."""
-        self.background = self.module.forecast(self.state)
+    def forecast(self, fraction: float) -> None:
+        """Go on to the background of the next cycle, at `fraction` of the year."""
+        self.background = self.module.forecast(self.state, self.tensors.season(fraction))
 
     @torch.inference_mode()
     def background_fields(self) -> tuple[np.ndarray, np.ndarray]:

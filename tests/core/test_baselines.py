@@ -17,6 +17,9 @@ from xdeepda.core.classical import gaspari_cohn, great_circle
 from xdeepda.core.cycle import cycle
 from xdeepda.core.state import Observed, State, climatological
 
+#: Cosine and sine of the year.
+SEASON = torch.tensor([[1.0, 0.0]])
+
 K, N = 4, 9
 SETTINGS = {
     EnOIArchitecture: {"ensemble": N, "localisation": 20015.0, "inflation": 0.8, "damping": 0.7},
@@ -96,7 +99,7 @@ def localised(module) -> np.ndarray:
 @pytest.mark.parametrize("changes", [{"local": True}, {"local": False}])
 def test_oi_and_enoi_are_naive_dense_solves(kind, changes):
     module, geo = build(kind, **changes)
-    background, obs = module.forecast(start(geo)), seen(geo)
+    background, obs = module.forecast(start(geo), SEASON), seen(geo)
     analysis = module.analyse(background, obs)
     vector = module.sea.vector
     prior = vector(background.variance)[0].numpy()
@@ -117,8 +120,8 @@ def test_the_reduced_filter_is_a_naive_dense_solve():
     obs, vector = seen(geo), module.sea.vector
     e, rest = module.filter.patterns.numpy(), module.filter.rest.numpy()
     a, q = module.filter.operator.numpy(), module.filter.noise.numpy()
-    first = module.analyse(module.forecast(start(geo)), obs)
-    background = module.forecast(first)
+    first = module.analyse(module.forecast(start(geo), SEASON), obs)
+    background = module.forecast(first, SEASON)
     c, p = first.carried[..., 0].numpy(), first.carried[0, :, 1:].numpy()
     c, p = c @ a.T, 1.1 * a @ p @ a.T + q
     np.testing.assert_allclose(vector(background.mean), c @ e.T, rtol=1e-10)
@@ -140,7 +143,7 @@ def test_the_combination_is_two_naive_dense_solves():
     module, geo = build(CombinedArchitecture)
     obs, vector = seen(geo), module.sea.vector
     e = module.filter.patterns.numpy()
-    background = module.forecast(start(geo))
+    background = module.forecast(start(geo), SEASON)
     c, p = background.carried[..., 0].numpy(), background.carried[0, :, 1:].numpy()
     rest = vector(background.mean).numpy() - c @ e.T
     remaining = vector(background.variance)[0].numpy() - np.diag(e @ p @ e.T)
@@ -166,22 +169,22 @@ def test_rows_of_a_batch_are_independent(kind):
     """Rows that share one gain, and rows that have their own, agree."""
     module, geo = build(kind)
     state, obs = start(geo), seen(geo)
-    together = module.analyse(module.forecast(state), obs)
+    together = module.analyse(module.forecast(state, SEASON), obs)
     # the last row sees other cells: now each row is solved on its own
     third = double(observed(geo, 1, 0.5, seed=9))
     mixed = Observed(*(torch.cat([a, b]) for a, b in zip(obs, third, strict=True)))
     wide = State(*(torch.cat([x, x[:1]]) for x in state[:2]))
-    apart = module.analyse(module.forecast(wide), mixed)
+    apart = module.analyse(module.forecast(wide, SEASON), mixed)
     torch.testing.assert_close(apart.mean[:2], together.mean, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(apart.variance[:2], together.variance, rtol=1e-9, atol=1e-11)
-    alone = module.analyse(module.forecast(State(*(x[:1] for x in state[:2]))), third)
+    alone = module.analyse(module.forecast(State(*(x[:1] for x in state[:2])), SEASON), third)
     torch.testing.assert_close(apart.mean[2:], alone.mean, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_nothing_observed_changes_nothing(kind):
     module, geo = build(kind)
-    background = module.forecast(start(geo))
+    background = module.forecast(start(geo), SEASON)
     analysis = module.analyse(background, seen(geo, share=0.0))
     torch.testing.assert_close(analysis.mean, background.mean, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(analysis.variance, background.variance, rtol=1e-10, atol=1e-12)
@@ -212,7 +215,7 @@ def test_without_observations_the_climatology_returns(kind):
 def test_values_under_the_mask_and_on_land_do_not_matter():
     for kind in SETTINGS:
         module, geo = build(kind)
-        background, obs = module.forecast(start(geo)), seen(geo)
+        background, obs = module.forecast(start(geo), SEASON), seen(geo)
         noisy = obs._replace(value=obs.value + 99.0 * (1 - obs.mask))
         a, b = (module.analyse(background, o) for o in (obs, noisy))
         assert torch.equal(a.mean, b.mean)

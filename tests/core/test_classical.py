@@ -10,7 +10,9 @@ from xdeepda.core import classical
 from xdeepda.core.classical import (
     EARTH_RADIUS,
     Correlation,
+    Mesh,
     Observations,
+    Rows,
     Step,
     dense_step,
     gaspari_cohn,
@@ -119,6 +121,38 @@ def test_local_step_is_the_dense_step_where_all_is_in_reach(monkeypatch, table, 
     expected, taken = dense_step(c, d, obs)
     np.testing.assert_allclose(increment, expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(reduction, taken, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("step", [dense_step, lambda *a: local_step(*a[:3], ALL, modes=a[3])])
+def test_combined_observations_of_columns_lose_nothing_while_all_are_kept(monkeypatch, step):
+    monkeypatch.setattr(classical, "_LEAST_SIGNAL", 1e-12)
+    c = make(support=30000.0, ensemble=40)
+    d, obs = deviations(c), observe(c, 25)
+    increment, reduction = step(c, d, obs, 3)
+    expected, taken = dense_step(c, d, obs)
+    np.testing.assert_allclose(increment, expected, rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(reduction, taken, rtol=1e-7, atol=1e-10)
+
+
+def test_fewer_combinations_tell_less_and_the_first_the_most():
+    c = make(support=30000.0, levels=6, ensemble=40)
+    d, obs = deviations(c), observe(c, 60)
+    told = [dense_step(c, d, obs, modes)[1].sum() for modes in (1, 2, 6)]
+    assert told[0] < told[1] < told[2]
+    assert told[1] > 0.8 * told[2]
+    rows = Rows.of(c, d, obs).compressed(1)
+    assert len(rows.column) == len(torch.unique(c.column[obs.cell]))
+    assert (rows.noise == 1).all()
+
+
+def test_dense_step_on_a_mesh_is_exact_where_it_is_solved():
+    c = make(support=20000.0)
+    d, obs = deviations(c), observe(c)
+    every = torch.arange(len(c.table))
+    mesh = Mesh(every, every[:, None], torch.ones(len(every), 1, dtype=torch.float64))
+    whole, some = dense_step(c, d, obs), dense_step(c, d, obs, mesh=mesh)
+    for a, b in zip(whole, some, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 @pytest.mark.parametrize("table", [10**8, 0])

@@ -10,9 +10,12 @@ from core.geometries import geometry, observed
 
 from xdeepda.core.baselines import EnOIArchitecture, KalmanArchitecture
 from xdeepda.core.fitted import Sea, mesh_of
-from xdeepda.core.hybrid import HybridArchitecture
+from xdeepda.core.hybrid import _FIRST_BLEND, HybridArchitecture
 from xdeepda.core.innovations import CAP
 from xdeepda.core.state import Geometry, Observed, State, climatological
+
+#: Cosine and sine of the year.
+SEASON = torch.tensor([[1.0, 0.0]])
 
 ENSEMBLE, PATTERNS = 9, 5
 SMALL = {
@@ -70,7 +73,7 @@ def background(geo: Geometry, batch: int = 2) -> State:
 
 def step(module, state: State, obs: Observed) -> State:
     with torch.no_grad():
-        return module.analyse(module.forecast(state), obs)
+        return module.analyse(module.forecast(state, SEASON), obs)
 
 
 def test_unobserved_it_returns_to_climatology():
@@ -126,18 +129,18 @@ def test_rolled_longitudes_give_the_rolled_analysis(shift):
 
 def test_untrained_it_blends_the_two_classical_analyses():
     geo = geometry(2, 8, 12)
-    module = HybridArchitecture(geo, **SMALL, stride=1, most=1000)
+    module = HybridArchitecture(geo, **SMALL, stride=1, most=1000, modes=64)
     arrays = fitted(geo)
     module.classical.take(arrays)
     with torch.no_grad():
-        module.dynamics.fill_(-30.0)
+        module.dynamics.fill_(-3.0)
     enoi = EnOIArchitecture(geo, ensemble=ENSEMBLE, localisation=SMALL["localisation"], most=1000)
     kalman = KalmanArchitecture(geo, patterns=PATTERNS, truncation=4.0)
     enoi.load_state_dict({k: v for k, v in arrays.items() if k.startswith("covariance")})
     kalman.load_state_dict({k: v for k, v in arrays.items() if k.startswith("filter")})
     obs, before = observed(geo), background(geo)
     mine, local, filtered = (step(m, before, obs) for m in (module, enoi, kalman))
-    share = torch.sigmoid(module.blend)
+    share = torch.sigmoid(torch.tensor(_FIRST_BLEND))
     expected = (1 - share) * local.mean + share * filtered.mean
     torch.testing.assert_close(mine.mean, expected.detach(), rtol=1e-3, atol=1e-4)
     unobserved = module.sea.field(module.classical.unobserved)
@@ -164,24 +167,58 @@ def test_each_row_is_analysed_by_the_schemes_of_its_fold():
         torch.testing.assert_close(mixed.carried[row], alone[fold].carried[row])
 
 
+def test_errors_of_the_other_folds_make_the_correlations():
+    geo = geometry(2, 8, 12)
+    module = random_module(geo)
+    module.cross_fit([fitted(geo, seed) for seed in (4, 5)])
+    rng = torch.Generator().manual_seed(0)
+    errors = [torch.randn(12, *geo.wet.shape, generator=rng) * geo.wet for _ in range(2)]
+    module.take_errors(errors)
+    vectors = [module.sea.vector(part) for part in errors]
+    for fold, other in ((0, 1), (1, 0)):
+        roots = module._others[fold].covariance.roots
+        torch.testing.assert_close((roots * roots).sum(dim=1), torch.ones(len(roots)))
+        first = vectors[other][0] / roots[:, 0]
+        last = vectors[other][-1] / roots[:, -1]
+        torch.testing.assert_close(first, last)  # the same length of each row
+    both = module.classical.covariance.roots
+    assert both.shape == (module.sea.size, ENSEMBLE)
+    with pytest.raises(ValueError, match="5 anomalies for an ensemble of 9"):
+        module.classical.covariance.renew(vectors[0][:5])
+
+
+def test_rows_that_see_the_same_cells_share_a_gain():
+    geo = geometry(2, 8, 12)
+    module, obs, before = random_module(geo), observed(geo, 2), background(geo)
+    wide = Observed(obs.value, *(x[:1].expand_as(x) for x in obs[1:3]), obs.season)
+    covariance = module.classical.covariance
+    mean, prior = module.sea.vector(before.mean), module.sea.vector(before.variance)
+    both, taken = covariance.analyse(mean, prior * torch.tensor([[0.5], [1.5]]), wide)
+    first = Observed(*(x[:1] for x in wide))
+    alone, reduction = covariance.analyse(mean[:1], prior[:1], first)
+    torch.testing.assert_close(both[:1], alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(taken[0], taken[1])
+    torch.testing.assert_close(taken[:1], reduction, rtol=1e-4, atol=1e-5)
+
+
 def test_a_row_of_nan_begins_anew():
     geo = geometry(2, 8, 12)
     module, before = random_module(geo), background(geo)
     later = step(module, before, observed(geo))
     carried = later.carried.clone()
     carried[1] = torch.nan
-    mixed = module.forecast(later._replace(carried=carried))
-    fresh = module.forecast(later._replace(carried=None))
-    old = module.forecast(later)
+    mixed = module.forecast(later._replace(carried=carried), SEASON)
+    fresh = module.forecast(later._replace(carried=None), SEASON)
+    old = module.forecast(later, SEASON)
     torch.testing.assert_close(mixed.carried[0], old.carried[0])
     torch.testing.assert_close(mixed.carried[1], fresh.carried[1])
 
 
 def test_gradients_reach_every_weight_and_are_finite():
     geo = geometry(2, 8, 12)
-    module, state = random_module(geo), background(geo)
+    module, state = random_module(geo, size=0.1), background(geo)
     for seed in range(2):
-        state = module.analyse(module.forecast(state), observed(geo, seed=seed))
+        state = module.analyse(module.forecast(state, SEASON), observed(geo, seed=seed))
     (state.mean.square().sum() + state.variance.sum()).backward()
     assert all(torch.isfinite(p.grad).all() for p in module.parameters())
     assert all(p.grad.abs().sum() > 0 for p in module.parameters())

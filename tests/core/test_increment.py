@@ -10,6 +10,9 @@ from xdeepda.core.increment import IncrementArchitecture
 from xdeepda.core.innovations import CAP
 from xdeepda.core.state import Geometry, Observed, State, climatological
 
+#: Cosine and sine of the year.
+SEASON = torch.tensor([[1.0, 0.0]])
+
 SMALL = {"width": 6, "deep_width": 6, "dilations": (1, 2)}
 
 
@@ -108,7 +111,7 @@ def test_wild_weights_stay_bounded_over_many_cycles():
     module, state = random_module(geo, size=5.0), climatological(geo, 2)
     with torch.no_grad():
         for n in range(200):
-            state = module.analyse(module.forecast(state), observed(geo, seed=n, error=2.0))
+            state = module.analyse(module.forecast(state, SEASON), observed(geo, seed=n, error=2.0))
     limit = CAP * module.clim_variance.sqrt() * 1.001
     assert torch.isfinite(state.mean).all()
     assert (state.mean.abs() <= limit).all()
@@ -130,7 +133,7 @@ def test_gradients_are_finite_where_nothing_is_observed():
     geo = geometry()
     module = random_module(geo)
     for share in (0.0, 0.3):
-        state = module.analyse(module.forecast(background(geo)), observed(geo, share=share))
+        state = module.analyse(module.forecast(background(geo), SEASON), observed(geo, share=share))
         (state.mean.square().sum() + state.variance.sum()).backward()
     assert all(torch.isfinite(p.grad).all() for p in module.parameters() if p.grad is not None)
 

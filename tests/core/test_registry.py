@@ -21,6 +21,9 @@ from xdeepda.core.registry import _MODULES, build
 from xdeepda.core.state import climatological
 from xdeepda.errors import InputError
 
+#: Cosine and sine of the year.
+SEASON = torch.tensor([[1.0, 0.0]])
+
 SMALL = {"width": 4, "deep_width": 4, "dilations": (1,)}
 
 
@@ -63,7 +66,7 @@ def test_the_published_system_as_an_architecture():
     geo = geometry(3, 8, 8, variables=1)
     module = build("deepda2024", {"quirks": ()}, geo)
     state = climatological(geo, 2)
-    background = module.forecast(state)
+    background = module.forecast(state, SEASON)
     assert torch.equal(background.mean, state.mean)
     with torch.no_grad():
         after = module.analyse(background, observed(geo))

@@ -36,6 +36,12 @@ class Architecture(nn.Module):
     predicts_variance = True
     #: Parts of the control run that are trained on with what was fitted to the others.
     folds = 1
+    #: Whether rows of a fold are trained on observations of the same cells: one gain serves them.
+    one_gain = False
+    #: Whether its covariances are those of the errors that it makes, found by a first run.
+    learns_errors = False
+    #: Whether the variance of the background is trained besides that of the analysis.
+    forecasts_variance = False
     #: Name of the module that is fitted to the control run before the training, if there is one.
     fitted: str | None = None
     #: Largest analysis anomaly in climatological standard deviations, where there is a guard.
@@ -49,11 +55,18 @@ class Architecture(nn.Module):
         floor = geometry.variance.float().clamp_min(VARIANCE_FLOOR) * geometry.wet
         self.register_buffer("clim_variance", floor, persistent=False)
 
-    def forecast(self, state: State) -> State:
+    def forecast(self, state: State, season: Tensor) -> State:
         """Background: anomalies fade as they do in the control run, variance grows.
 
         Exact for an AR(1) process in each cell; without observations the mean
         tends to 0 and the variance to its climatological value.
+
+        Parameters
+        ----------
+        state : State
+            Analysis of the cycle before.
+        season : Tensor, shape (1 or B, 2)
+            Cosine and sine of the year, of the cycle that is forecast.
         """
         memory = self.memory()
         variance = memory**2 * state.variance + (1 - memory**2) * self.clim_variance
@@ -65,6 +78,10 @@ class Architecture(nn.Module):
     def cross_fit(self, arrays: Sequence[dict[str, Tensor]]) -> None:
         """Take over, for each fold, what was fitted to the others."""
         raise NotImplementedError(f"{type(self).__name__} has nothing that is fitted")
+
+    def take_errors(self, errors: Sequence[Tensor]) -> None:
+        """Take over background errors (N, C, Y, X) of each fold, made by those of the others."""
+        raise NotImplementedError(f"{type(self).__name__} learns no errors")
 
     def memory(self) -> Tensor:
         """Factor of persistence from one cycle to the next, shape (C, Y, X)."""

@@ -98,7 +98,7 @@ class OIArchitecture(EnOIArchitecture):
             most=most,
         )
 
-    def forecast(self, state: State) -> State:
+    def forecast(self, state: State, season: Tensor) -> State:
         """Return the climatology."""
         variance = self.clim_variance.expand_as(state.mean)
         return State(torch.zeros_like(state.mean), variance.clone())
@@ -143,7 +143,7 @@ class KalmanArchitecture(Architecture):
         self.filter = ReducedFilter(self.sea, self.weights, self.clim_variance, patterns, inflation)
         self.truncation = truncation
 
-    def forecast(self, state: State) -> State:
+    def forecast(self, state: State, season: Tensor) -> State:
         """Background by the linear inverse model."""
         return self._state(*self.filter.forecast(*self.filter.unpack(state)))
 
@@ -214,7 +214,7 @@ class CombinedArchitecture(Architecture):
         floor = 1e-4 * self.filter.rest
         return coefficients, covariance, rest, torch.maximum(variance, floor)
 
-    def forecast(self, state: State) -> State:
+    def forecast(self, state: State, season: Tensor) -> State:
         """Patterns by the linear inverse model; what is left fades."""
         coefficients, covariance, rest, variance = self.parts(state)
         later = self.filter.forecast(coefficients, covariance)

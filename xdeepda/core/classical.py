@@ -29,6 +29,9 @@ EARTH_RADIUS = 6371.0
 #: Numbers in the table of correlations between all observations; with more, each column
 #: makes its own.
 TABLE = 10**8
+#: Combinations of the observations of a column of which signal is less than so much noise
+#: (variances) are left out.
+_LEAST_SIGNAL = 0.02
 #: Numbers that the local matrices of some columns may hold at a time.
 _CHUNK = 8 * 10**6
 
@@ -97,16 +100,6 @@ class Correlation(NamedTuple):
         """Localisation between columns a (..., I) and b (..., J); (..., I, J)."""
         return gaspari_cohn(great_circle(self.position[a], self.position[b]), self.support)
 
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Localised correlation between cells a (..., I) and b (..., J); (..., I, J)."""
-        sample = self.roots[a] @ self.roots[b].mT
-        if a.dim() > 1 or b.dim() > 1:
-            return sample * self.localisation(self.column[a], self.column[b])
-        # many cells stand in few columns
-        rows, row = torch.unique(self.column[a], return_inverse=True)
-        lines, line = torch.unique(self.column[b], return_inverse=True)
-        return sample * self.localisation(rows, lines)[row][:, line]
-
 
 class Observations(NamedTuple):
     """Observations of single cells, each cell at most once.
@@ -125,40 +118,66 @@ class Observations(NamedTuple):
     variance: Tensor
 
 
-def dense_step(
-    correlation: Correlation, deviation: Tensor, observations: Observations
-) -> tuple[Tensor, Tensor]:
-    """Best linear analysis with all observations at once.
+class Rows(NamedTuple):
+    """Observations in units of the background error, as linear functions of the members.
 
-    Parameters
+    A row is one observation, or a combination of those of a water column.
+
+    Attributes
     ----------
-    correlation : Correlation
-    deviation : Tensor, shape (n,)
-        Standard deviation of the background error.
-    observations : Observations
-
-    Returns
-    -------
-    increment : Tensor, shape (M, n)
-    reduction : Tensor, shape (n,)
-        Share of the variance that the observations take away, 0 to 1: the analysis
-        variance is ``(1 - reduction) * deviation**2``.
-
-    Notes
-    -----
-    Memory p², time p³ / 3 + n p²; see :func:`local_step` for many observations.
+    column : Tensor of int64, shape (p,)
+    roots : Tensor, shape (p, N)
+        What it sees of the members.
+    innovation : Tensor, shape (M, p)
+    noise : Tensor, shape (p,)
+        Error variance.
     """
-    cell, (innovation, noise) = observations.cell, _normalised(deviation, observations)
-    root = torch.linalg.cholesky(correlation.between(cell, cell) + torch.diag(noise))
-    right = torch.linalg.solve_triangular(root, innovation.mT, upper=False)  # (p, M)
-    increment, reduction = [], []
-    step = max(1, _CHUNK // max(cell.numel(), 1))
-    for cells in torch.arange(deviation.numel(), device=cell.device).split(step):
-        cross = correlation.between(cell, cells)  # (p, cells)
-        half = torch.linalg.solve_triangular(root, cross, upper=False)
-        increment.append(right.mT @ half)
-        reduction.append(half.square().sum(dim=0))
-    return torch.cat(increment, dim=1) * deviation, torch.cat(reduction).clamp(0.0, 1.0)
+
+    column: Tensor
+    roots: Tensor
+    innovation: Tensor
+    noise: Tensor
+
+    @classmethod
+    def of(cls, correlation: Correlation, deviation: Tensor, observations: Observations) -> Rows:
+        """One row for each observation."""
+        cell = observations.cell
+        tiny = torch.finfo(deviation.dtype).tiny ** 0.5
+        unit = deviation[cell].clamp_min(tiny)
+        # observations more exact than rounding would make the matrix singular
+        least = torch.finfo(deviation.dtype).eps ** 0.5
+        noise = (observations.variance / unit**2).clamp_min(least)
+        return cls(
+            correlation.column[cell], correlation.roots[cell], observations.innovation / unit, noise
+        )
+
+    def compressed(self, most: int) -> Rows:
+        """At most so many rows for each column: those that tell most.
+
+        Within a column nothing is localised, hence the leading eigenvectors of the
+        normalised signal keep the most information (Rabier et al. 2002,
+        doi:10.1256/00359000260498815); those that tell nearly nothing go.
+        """
+        columns, place = torch.unique(self.column, return_inverse=True)
+        order = torch.argsort(place, stable=True)
+        count = torch.bincount(place, minlength=len(columns))
+        within = torch.arange(len(order), device=order.device)
+        within = within - (count.cumsum(0) - count)[place[order]]
+        deepest = int(count.max())
+        where = (place[order], within)
+        scale = self.noise.rsqrt()
+        signal = self.roots.new_zeros(len(columns), deepest, self.roots.shape[1])
+        signal[where] = (self.roots * scale[:, None])[order]
+        given = self.roots.new_zeros(len(columns), deepest, len(self.innovation))
+        given[where] = (self.innovation * scale).mT[order]
+        values, vectors = torch.linalg.eigh(signal @ signal.mT)
+        vectors = vectors[:, :, -min(most, deepest) :]
+        told = values[:, -min(most, deepest) :] > _LEAST_SIGNAL
+        roots, innovation = vectors.mT @ signal, vectors.mT @ given
+        column = columns[:, None].expand_as(told)[told]
+        return Rows(
+            column, roots[told], innovation[told].mT, torch.ones_like(column, dtype=roots.dtype)
+        )
 
 
 class Mesh(NamedTuple):
@@ -186,12 +205,66 @@ class Mesh(NamedTuple):
         return out
 
 
+def dense_step(
+    correlation: Correlation,
+    deviation: Tensor,
+    observations: Observations,
+    modes: int | None = None,
+    mesh: Mesh | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Best linear analysis with all observations at once.
+
+    Parameters
+    ----------
+    correlation : Correlation
+    deviation : Tensor, shape (n,)
+        Standard deviation of the background error.
+    observations : Observations
+    modes : int, optional
+        Combine the observations of a water column to so many; see :meth:`Rows.compressed`.
+    mesh : Mesh, optional
+        Calculate for some of the columns; the others are interpolated, as in
+        :func:`local_step`.
+
+    Returns
+    -------
+    increment : Tensor, shape (M, n)
+    reduction : Tensor, shape (n,)
+        Share of the variance that the observations take away, 0 to 1: the analysis
+        variance is ``(1 - reduction) * deviation**2``.
+
+    Notes
+    -----
+    Memory p², time p³ / 3 + n p²; see :func:`local_step` for many observations.
+    """
+    rows = _rows(correlation, deviation, observations, modes)
+    solved = _solved(correlation, mesh)
+    matrix = rows.roots @ rows.roots.mT * _between_rows(correlation, rows.column)
+    root = torch.linalg.cholesky(matrix + torch.diag(rows.noise))
+    weight = torch.cholesky_solve(rows.innovation.mT, root)  # (p, M)
+    loads = (weight.mT[:, :, None] * rows.roots).permute(1, 0, 2).flatten(1)  # (p, M N)
+    shape = (len(rows.innovation), rows.roots.shape[1])
+    table = afloat(correlation.table)
+    shares, taken = [], []
+    step = max(1, _CHUNK // (max(len(rows.column), 1) * table.shape[1]))
+    for part in solved.split(step):
+        near = correlation.localisation(rows.column, part)  # (p, m)
+        shares.append((near.mT @ loads).unflatten(1, shape).transpose(0, 1))
+        cells = table[part].clamp_min(0)  # (m, C)
+        cross = rows.roots @ correlation.roots[cells].flatten(0, 1).mT
+        cross = (cross.unflatten(1, cells.shape) * near[:, :, None]).flatten(1)
+        half = torch.linalg.solve_triangular(root, cross, upper=False)
+        taken.append(half.square().sum(dim=0).unflatten(0, cells.shape) * (table[part] >= 0))
+    return _applied(correlation, deviation, torch.cat(shares, dim=1), torch.cat(taken), mesh)
+
+
 def local_step(
     correlation: Correlation,
     deviation: Tensor,
     observations: Observations,
     most: int,
     mesh: Mesh | None = None,
+    modes: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Best linear analysis of each water column with the observations in reach.
 
@@ -206,6 +279,8 @@ def local_step(
     mesh : Mesh, optional
         Solve some of the columns; the others take interpolated weights of the members
         (Yang et al. 2009, doi:10.1002/qj.353).  By default all are solved.
+    modes : int, optional
+        As of :func:`dense_step`.
 
     Returns
     -------
@@ -214,14 +289,35 @@ def local_step(
         As of :func:`dense_step`, to which it is equal where all are in reach of all and
         every column is solved.
     """
-    table = correlation.table
-    solved = torch.arange(len(table), device=table.device) if mesh is None else mesh.solved
-    share = deviation.new_zeros(
-        len(observations.innovation), len(solved), correlation.roots.shape[1]
-    )
+    table, solved = correlation.table, _solved(correlation, mesh)
+    rows = _rows(correlation, deviation, observations, modes)
+    share = deviation.new_zeros(len(rows.innovation), len(solved), correlation.roots.shape[1])
     taken = deviation.new_zeros(len(solved), table.shape[1])
-    for rows, found in _solutions(correlation, deviation, observations, most, solved):
-        share[:, rows], taken[rows] = found
+    for some, found in _solutions(correlation, rows, most, solved):
+        share[:, some], taken[some] = found
+    return _applied(correlation, deviation, share, taken, mesh)
+
+
+def _rows(
+    correlation: Correlation, deviation: Tensor, observations: Observations, modes: int | None
+) -> Rows:
+    """Observations in units of the background error, combined where that is wanted."""
+    rows = Rows.of(correlation, deviation, observations)
+    return rows if modes is None else rows.compressed(modes)
+
+
+def _solved(correlation: Correlation, mesh: Mesh | None) -> Tensor:
+    """Columns that are solved."""
+    if mesh is not None:
+        return mesh.solved
+    return torch.arange(len(correlation.table), device=correlation.table.device)
+
+
+def _applied(
+    correlation: Correlation, deviation: Tensor, share: Tensor, taken: Tensor, mesh: Mesh | None
+) -> tuple[Tensor, Tensor]:
+    """Increment (M, n) and reduction (n,) of weights of the members (M, m, N) and (m, C)."""
+    table = correlation.table
     if mesh is not None:
         share, taken = mesh.spread(share), mesh.spread(taken)
     sea = table >= 0
@@ -237,35 +333,42 @@ def local_step(
     return increment * deviation, reduction.clamp(0.0, 1.0)
 
 
+def _between_rows(correlation: Correlation, column: Tensor) -> Tensor:
+    """Localisation (p, p) between rows in columns (p,), few of which differ."""
+    places, place = torch.unique(column, return_inverse=True)
+    return correlation.localisation(places, places)[place][:, place]
+
+
 def _solutions(
-    correlation: Correlation, deviation: Tensor, observations: Observations, most: int,
-    solved: Tensor,
-) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:  # fmt: skip
+    correlation: Correlation, rows: Rows, most: int, solved: Tensor
+) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
     """Some columns at a time: positions in `solved`, weights of the members, reductions.
 
     Yields positions (m,), weights (M, m, N) and reductions (m, C).
     """
-    innovation, noise = _normalised(deviation, observations)
-    cell, table = observations.cell, afloat(correlation.table)
+    table, number = afloat(correlation.table), len(rows.column)
     # all pairs once, or those of each column on their own: what is less work
-    own = solved.numel() * min(most, cell.numel()) ** 2
-    pairs = correlation.between(cell, cell) if cell.numel() ** 2 <= min(own, TABLE) else None
-    for rows, near, weight in _neighbours(correlation, cell, most, solved):
-        valid = weight > 0
+    own = solved.numel() * min(most, number) ** 2
+    pairs = None
+    if number**2 <= min(own, TABLE):
+        pairs = rows.roots @ rows.roots.mT * _between_rows(correlation, rows.column)
+    for some, near, weight in _neighbours(correlation, rows.column, most, solved):
+        valid, seen = weight > 0, rows.roots[near]
         if pairs is None:
-            matrix = correlation.between(cell[near], cell[near])
+            column = rows.column[near]
+            matrix = seen @ seen.mT * correlation.localisation(column, column)
         else:
-            matrix = pairs.take(near[:, :, None] * cell.numel() + near[:, None, :])
+            matrix = pairs.take(near[:, :, None] * number + near[:, None, :])
         matrix = matrix * (valid[:, :, None] & valid[:, None, :])
-        matrix.diagonal(dim1=1, dim2=2).add_(torch.where(valid, noise[near], 1.0))
-        roots = correlation.roots[cell[near]] * weight[:, :, None]  # (m, K, N)
-        cells = table[solved[rows]]  # (m, C)
+        matrix.diagonal(dim1=1, dim2=2).add_(torch.where(valid, rows.noise[near], 1.0))
+        roots = seen * weight[:, :, None]  # (m, K, N)
+        cells = table[solved[some]]  # (m, C)
         cross = roots @ correlation.roots[cells.clamp_min(0)].mT
-        right = (innovation[:, near] * valid).permute(1, 2, 0)  # (m, K, M)
+        right = (rows.innovation[:, near] * valid).permute(1, 2, 0)  # (m, K, M)
         root = torch.linalg.cholesky(matrix)
         half = torch.linalg.solve_triangular(root, cross, upper=False)
         weights = torch.cholesky_solve(right, root).mT @ roots  # (m, M, N)
-        yield rows, (weights.transpose(0, 1), half.square().sum(dim=1) * (cells >= 0))
+        yield some, (weights.transpose(0, 1), half.square().sum(dim=1) * (cells >= 0))
 
 
 def afloat(table: Tensor) -> Tensor:
@@ -276,26 +379,17 @@ def afloat(table: Tensor) -> Tensor:
     return out
 
 
-def _normalised(deviation: Tensor, observations: Observations) -> tuple[Tensor, Tensor]:
-    """Innovations (M, p) and error variances (p,) in units of the background error."""
-    tiny = torch.finfo(deviation.dtype).tiny ** 0.5
-    unit = deviation[observations.cell].clamp_min(tiny)
-    # observations more exact than rounding would make the matrix singular
-    least = torch.finfo(deviation.dtype).eps ** 0.5
-    return observations.innovation / unit, (observations.variance / unit**2).clamp_min(least)
-
-
 def _neighbours(
-    correlation: Correlation, cell: Tensor, most: int, solved: Tensor
+    correlation: Correlation, column: Tensor, most: int, solved: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Some columns at a time: their numbers, nearest observations, and the localisation.
+    """Some columns at a time: their numbers, nearest rows (in columns (p,)), localisation.
 
     Yields positions in `solved` (m,), near (m, K) and weight (m, K), 0 for the padding.
     Columns out of reach of all observations are left out.
     """
-    places, place = torch.unique(correlation.column[cell], return_inverse=True)
-    everything = torch.arange(len(solved), device=cell.device)
-    for block in everything.split(max(1, _CHUNK // max(cell.numel(), 1))):
+    places, place = torch.unique(column, return_inverse=True)
+    everything = torch.arange(len(solved), device=column.device)
+    for block in everything.split(max(1, _CHUNK // max(column.numel(), 1))):
         weight = correlation.localisation(solved[block], places)[:, place]  # (block, p)
         count = (weight > 0).sum(dim=1).clamp_max(most)
         # columns with equally many observations together: little padding

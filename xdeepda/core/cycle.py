@@ -36,7 +36,7 @@ def cycle(
     background, analysis : State
     """
     for observed in observations:
-        background = architecture.forecast(state)
+        background = architecture.forecast(state, observed.season)
         if screen is not None:
             observed = screen(background, observed)
         state = architecture.analyse(background, observed)

@@ -141,6 +141,8 @@ class EnsembleCovariance(nn.Module):
         Observations that a column uses.
     stride : int
         Every so many columns are solved, along both axes.
+    modes : int, optional
+        Combine the observations of a water column to so many.
     """
 
     roots: Tensor
@@ -155,13 +157,32 @@ class EnsembleCovariance(nn.Module):
         local: bool,
         most: int,
         stride: int = 1,
+        modes: int | None = None,
     ) -> None:
         super().__init__()
         self.sea, self.support, self.local, self.most = sea, localisation, local, most
+        self.modes = modes
         self.mesh = mesh_of(sea, stride) if stride > 1 else None
         self.register_buffer("roots", torch.zeros(sea.size, ensemble))
         self.register_buffer("latitude", torch.zeros(sea.shape[1]))
         self.register_buffer("longitude", torch.zeros(sea.shape[2]))
+
+    def renew(self, states: Tensor) -> None:
+        """Take others of about as many anomalies, errors for instance; (at least N, n).
+
+        Raises
+        ------
+        ValueError
+            If there are too few.
+        """
+        number = self.roots.shape[1]
+        if len(states) < number:
+            raise ValueError(f"{len(states)} anomalies for an ensemble of {number}")
+        picked = torch.linspace(0, len(states) - 1, number, dtype=torch.float64).round().long()
+        roots = states[picked].mT
+        self.roots.copy_(
+            roots / torch.linalg.vector_norm(roots, dim=1, keepdim=True).clamp_min(1e-12)
+        )
 
     def correlation(self) -> Correlation:
         """Correlation of the fitted anomalies."""
@@ -177,6 +198,8 @@ class EnsembleCovariance(nn.Module):
         mean, prior : Tensor, shape (B, n)
             Background and its error variance.
         observed : Observed
+            Rows that all see the same cells with the same errors share one gain, that of
+            their mean prior.
 
         Returns
         -------
@@ -184,18 +207,19 @@ class EnsembleCovariance(nn.Module):
         """
         value = self.sea.vector(observed.value)
         increment, reduction = torch.zeros_like(mean), torch.zeros_like(mean)
-        for rows in rows_of(len(mean), alike(observed.mask, observed.variance, prior)):
+        for rows in rows_of(len(mean), alike(observed.mask, observed.variance)):
             cell, error = self.sea.observed(observed, rows.start)
             if not cell.numel():
                 continue
             innovation = (value[rows] - mean[rows])[:, cell]
-            deviation = prior[rows.start].clamp_min(0).sqrt()
+            deviation = prior[rows].mean(dim=0).clamp_min(0).sqrt()
             given = Observations(cell, innovation, error)
+            mesh = None if self.mesh is None else Mesh(*(t.to(cell.device) for t in self.mesh))
+            correlation = self.correlation()
             if self.local:
-                mesh = None if self.mesh is None else Mesh(*(t.to(cell.device) for t in self.mesh))
-                made = local_step(self.correlation(), deviation, given, self.most, mesh)
+                made = local_step(correlation, deviation, given, self.most, mesh, self.modes)
             else:
-                made = dense_step(self.correlation(), deviation, given)
+                made = dense_step(correlation, deviation, given, self.modes, mesh)
             increment[rows], reduction[rows] = made
         return increment, reduction
 

@@ -1,9 +1,11 @@
 """The architecture ``hybrid``: a network that stands on two classical analyses.
 
 A reduced Kalman filter cycles beside the network; an ensemble interpolation (EnOI)
-spreads the network's own innovations.  The network weighs one against the other in each
-cell, corrects what both lack, and says how far its error goes.  Between the cycles the
-anomalies follow the linear inverse model of the filter as far as that is learned to help.
+spreads the network's own innovations, by the correlations of the errors that a first run
+has made.  The network weighs one against the other in each cell, corrects what both lack,
+and says how far its error goes.  Between the cycles the anomalies follow the linear
+inverse model of the filter as far as that is learned to help, and a second network
+corrects this forecast.
 
 While it is trained, each half of the control run is analysed by classical schemes that
 were fitted to the other half: else the network would learn to trust them too much.
@@ -22,12 +24,14 @@ from torch import Tensor, nn
 
 from xdeepda.core.classical import Mesh, afloat, low_rank_variance
 from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, Sea, mesh_of, packed
-from xdeepda.core.innovations import InnovationArchitecture
+from xdeepda.core.innovations import InnovationArchitecture, TwoScales
 from xdeepda.core.state import Geometry, Observed, State
 
 #: Weights of the classical schemes at the start: the local one leads.
-_FIRST_BLEND = -1.0
-#: Classical variances are corrected by at most this factor (or its inverse), in logarithms.
+_FIRST_BLEND = -1.5
+#: Single numbers learn so many times faster than the weights of the networks.
+_FAST = 10.0
+#: Variances, and their growth, are corrected by at most this factor, in logarithms.
 _MOST = 1.5
 #: Share of the climatological variance that counts as nothing known.
 _NOTHING = 0.01
@@ -42,7 +46,7 @@ class Classical(nn.Module):
     weights, climate : Tensor, shape (C, Y, X)
     patterns, ensemble : int
     localisation : float
-    most, stride : int
+    most, stride, modes : int
     """
 
     unobserved: Tensor
@@ -60,11 +64,12 @@ class Classical(nn.Module):
         localisation: float,
         most: int,
         stride: int,
+        modes: int,
     ) -> None:
         super().__init__()
         self.sea, self.mesh = sea, mesh_of(sea, stride)
         self.filter = ReducedFilter(sea, weights, climate, patterns, 1.0)
-        self.covariance = EnsembleCovariance(sea, ensemble, localisation, True, most, stride)
+        self.covariance = EnsembleCovariance(sea, ensemble, localisation, True, most, stride, modes)
         self.register_buffer("unobserved", torch.ones(sea.size))
         self.register_buffer("climate", sea.vector(climate), persistent=False)
         # cells at the mesh, (m, C)
@@ -106,19 +111,26 @@ class HybridArchitecture(InnovationArchitecture):
     truncation : float
         Factor on the variance that the EOFs leave out, as an error of the observations.
     ensemble : int
-        Anomalies of the control run of the EnOI.
+        Errors of a first run that make the correlations of the EnOI.
     localisation : float
         Distance (km) beyond which no observation acts in the EnOI.
     most : int
         Observations that a column of the EnOI uses.
     stride : int
         The EnOI solves every so many columns along both axes.
+    modes : int
+        Combinations of the observations of a column that the EnOI keeps.
+    forecast_width : int
+        Features of the network of the forecast.
     width, deep_width, dilations, distances, partial, kernel
         See :class:`xdeepda.core.innovations.InnovationArchitecture`.
     """
 
     #: Parts of the control run that are analysed with schemes fitted to the others.
     folds = 2
+    one_gain = True
+    learns_errors = True
+    forecasts_variance = True
     #: Module that holds what is fitted to the control run.
     fitted = "classical"
 
@@ -128,10 +140,12 @@ class HybridArchitecture(InnovationArchitecture):
         *,
         patterns: int = 144,
         truncation: float = 4.0,
-        ensemble: int = 108,
+        ensemble: int = 200,
         localisation: float = 6000.0,
         most: int = 80,
         stride: int = 2,
+        modes: int = 6,
+        forecast_width: int = 24,
         width: int = 40,
         deep_width: int = 80,
         dilations: tuple[int, ...] = (1, 2, 4, 8),
@@ -159,10 +173,20 @@ class HybridArchitecture(InnovationArchitecture):
             "localisation": localisation,
             "most": most,
             "stride": stride,
+            "modes": modes,
         }
         self.classical = self._unfitted()
         self.dynamics = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.blend = nn.Parameter(torch.full((channels, 1, 1), _FIRST_BLEND))
+        self.blend = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.tendency = TwoScales(
+            3 * channels + self.static.shape[0] + 2,
+            forecast_width,
+            2 * forecast_width,
+            2 * channels,
+            dilations=(1, 2, 4),
+            shape=(int(self.wet.shape[1]), int(self.wet.shape[2])),
+            cyclic=geometry.cyclic,
+        )
         # of training only: neither weights nor part of the model
         self._others: tuple[Classical, ...] = ()
         self._rows: tuple[Tensor, ...] = ()
@@ -178,6 +202,13 @@ class HybridArchitecture(InnovationArchitecture):
         self._others = tuple(self._unfitted().to(self.wet.device) for _ in arrays)
         for module, values in zip(self._others, arrays, strict=True):
             module.take(values)
+
+    def take_errors(self, errors: Sequence[Tensor]) -> None:
+        """Take the correlations of the EnOI from errors (N, C, Y, X) of each fold."""
+        vectors = [self.sea.vector(part) for part in errors]
+        self.classical.covariance.renew(torch.cat(vectors))
+        for fold, module in enumerate(self._others):
+            module.covariance.renew(torch.cat([v for n, v in enumerate(vectors) if n != fold]))
 
     def use_folds(self, fold: Tensor | None) -> None:
         """Say which fold each row of the batch is of (B,); None analyses other years."""
@@ -202,13 +233,12 @@ class HybridArchitecture(InnovationArchitecture):
 
     # ---- the cycle
 
-    def forecast(self, state: State) -> State:
-        """Damped persistence; what the filter knows moves by its inverse model as far as learned.
+    def forecast(self, state: State, season: Tensor) -> State:
+        """Damped persistence, the inverse model as far as learned, and what the network adds.
 
         The filter's own forecast fades, so that this one does.
         """
         memory = self.memory()
-        variance = memory**2 * state.variance + (1 - memory**2) * self.clim_variance
 
         def step(classical: Classical, carried: Tensor) -> tuple[Tensor, ...]:
             filter_, coefficients = classical.filter, carried[..., 0]
@@ -218,8 +248,23 @@ class HybridArchitecture(InnovationArchitecture):
         with torch.no_grad():
             later, now, then = self._by_fold(step, self._carried(state))
             now, then = self.sea.field(now), self.sea.field(then)
-        mean = memory * state.mean + torch.sigmoid(self.dynamics) * (then - memory * now)
-        return State(mean, variance, later)
+        fading, moved = memory * state.mean, then - memory * now
+        known = self._informed(state.variance)
+        features = [state.mean * self.inverse, moved * self.inverse, known]
+        features.append(self.static.expand(len(known), -1, -1, -1))
+        features.append(season[:, :, None, None].expand(len(known), -1, *known.shape[2:]))
+        tendency, scale = self.tendency(torch.cat(features, dim=1)).chunk(2, dim=1)
+        mean = fading + torch.sigmoid(_FAST * self.dynamics) * moved
+        mean = mean + tendency * known * self.deviation
+        # what is lost is corrected, never made nothing: the unobserved is forgotten at last
+        lost = (1 - memory**2) * torch.exp(_MOST * torch.tanh(scale))
+        variance = state.variance + lost.clamp_max(1.0) * (self.clim_variance - state.variance)
+        return State(mean * self.wet, variance, later)
+
+    def _informed(self, variance: Tensor) -> Tensor:
+        """Root of the share of the variance that is known, exactly 0 where next to nothing is."""
+        known = 1 - variance.detach() * self.inverse**2
+        return (known - _NOTHING).clamp_min(0).sqrt()
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Weigh the classical analyses, add the correction, and scale their variance."""
@@ -227,18 +272,17 @@ class HybridArchitecture(InnovationArchitecture):
         filtered, filter_variance, local, reduction, carried = self._classical(background, observed)
         ahead = filtered - background.mean
         doubt = filter_variance * self.inverse**2 - 1
-        features = self.features(background, observed, seen)
-        features += [ahead * self.inverse, doubt, local * self.inverse, reduction]
-        correction, blend, scale, trust = self.network(features).chunk(4, dim=1)
-        share = torch.sigmoid(self.blend + blend)
+        more = (ahead * self.inverse, doubt, local * self.inverse, reduction)
+        fields = self.network(self.features(background, observed, seen, *more))
+        correction, blend, scale, trust = fields.chunk(4, dim=1)
+        share = torch.sigmoid(_FIRST_BLEND + _FAST * self.blend + blend)
         reached = self.reached(observed.mask)
         local_variance = (1 - reduction) * prior
         least = torch.minimum(local_variance, filter_variance)
         variance = least * torch.exp(_MOST * torch.tanh(scale) * reached)
         variance = torch.minimum(variance, self.clim_variance)
         # what nobody knows anything about is left to the climatology
-        known = 1 - variance.detach() * self.inverse**2
-        informed = (known - _NOTHING).clamp_min(0).sqrt()
+        informed = self._informed(variance)
         first = (1 + torch.tanh(trust)) * (1 - share) * local + share * ahead
         mean = background.mean + first + correction * informed * self.deviation
         return State(self.capped(mean) * self.wet, variance * self.wet, carried)

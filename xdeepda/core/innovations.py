@@ -72,6 +72,52 @@ class Residual(nn.Module):
         return x + self.second(functional.silu(self.first(functional.silu(x))))
 
 
+class TwoScales(nn.Module):
+    """A network that looks at the full resolution, and wider at half of it.
+
+    Parameters
+    ----------
+    inputs, width, deep_width, outputs : int
+        Features that come in, at full and at half resolution, and that go out; zero at first.
+    dilations : tuple of int
+        Of the residual blocks at half resolution.
+    shape : tuple of two int
+        Sizes (Y, X); an axis that is short or odd is not halved.
+    cyclic : bool
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        deep_width: int,
+        outputs: int,
+        *,
+        dilations: tuple[int, ...],
+        shape: tuple[int, int],
+        cyclic: bool,
+    ) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(inputs, width, 1)
+        stride_y, stride_x = (2 if s >= 8 and s % 2 == 0 else 1 for s in shape)
+        self.down = PeriodicConv(width, deep_width, cyclic, stride=(stride_y, stride_x))
+        self.blocks = nn.ModuleList(Residual(deep_width, d, cyclic) for d in dilations)
+        self.join = PeriodicConv(width + deep_width, width, cyclic)
+        self.head = nn.Conv2d(width, outputs, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, Y, X) -> (B, outputs, Y, X)
+        """Fields that the network makes of features."""
+        fine = self.enter(x)
+        coarse = self.down(functional.silu(fine))
+        for block in self.blocks:
+            coarse = block(coarse)
+        coarse = functional.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
+        joined = self.join(functional.silu(torch.cat([fine, coarse], dim=1)))
+        return self.head(functional.silu(joined))
+
+
 class Innovations(NamedTuple):
     """What the observations of a cycle say, in climatological standard deviations."""
 
@@ -142,17 +188,16 @@ class InnovationArchitecture(Architecture):
             else None
         )
         inputs = (2 * len(distances) + 3) * channels + self.static.shape[0] + 2 + extra
-        self.enter = nn.Conv2d(inputs + (width if partial else 0), width, 1)
-        stride_y, stride_x = (2 if s >= 8 and s % 2 == 0 else 1 for s in self.wet.shape[1:])
-        self.down = PeriodicConv(width, deep_width, cyclic, stride=(stride_y, stride_x))
-        self.blocks = nn.ModuleList(Residual(deep_width, d, cyclic) for d in dilations)
-        self.join = PeriodicConv(width + deep_width, width, cyclic)
-        self.head = nn.Conv2d(width, outputs, 1)
+        self.network = TwoScales(
+            inputs + (width if partial else 0),
+            width,
+            deep_width,
+            outputs,
+            dilations=dilations,
+            shape=shape,
+            cyclic=cyclic,
+        )
         self.memory_shift = nn.Parameter(torch.zeros(channels, 1, 1))
-        with torch.no_grad():
-            # no correction at first
-            nn.init.zeros_(self.head.weight)
-            self.head.bias.zero_()  # type: ignore[union-attr]
 
     def memory(self) -> Tensor:
         """Persistence of the control run, shifted by a learned amount per channel."""
@@ -171,8 +216,10 @@ class InnovationArchitecture(Architecture):
             densities.append(mass / (mass + 1))
         return Innovations(innovation, gain, averages, densities)
 
-    def features(self, background: State, observed: Observed, seen: Innovations) -> list[Tensor]:
-        """What the network is shown; each (B, features, Y, X)."""
+    def features(
+        self, background: State, observed: Observed, seen: Innovations, *more: Tensor
+    ) -> Tensor:
+        """What the network is shown, `more` at the end; (B, features, Y, X)."""
         innovation = seen.innovation
         features = [innovation * seen.gain, *seen.averages, *seen.densities]
         features += [background.mean * self.inverse, background.variance * self.inverse**2 - 1]
@@ -180,18 +227,7 @@ class InnovationArchitecture(Architecture):
         features.append(observed.season[:, :, None, None].expand(-1, -1, *innovation.shape[2:]))
         if self.partial is not None:
             features.append(self.partial(innovation, seen.gain)[0])
-        return features
-
-    def network(self, features: list[Tensor]) -> Tensor:  # -> (B, outputs, Y, X)
-        """Fields that the network makes of the features."""
-        fine = self.enter(torch.cat(features, dim=1))
-        coarse = self.down(functional.silu(fine))
-        for block in self.blocks:
-            coarse = block(coarse)
-        size = fine.shape[-2:]
-        coarse = functional.interpolate(coarse, size=size, mode="nearest")
-        joined = self.join(functional.silu(torch.cat([fine, coarse], dim=1)))
-        return self.head(functional.silu(joined))
+        return torch.cat([*features, *more], dim=1)
 
     def reached(self, mask: Tensor) -> Tensor:
         """1 near observations, fading to exactly 0 where none is within reach; (B, 1, Y, X)."""

@@ -42,7 +42,7 @@ class DeepDA2024Architecture(Architecture):
             geometry.variables, cyclic=geometry.cyclic, quirks=self.quirks
         )
 
-    def forecast(self, state: State) -> State:
+    def forecast(self, state: State, season: Tensor) -> State:
         """Return the previous analysis: it is the background."""
         return State(state.mean, self.clim_variance.expand_as(state.mean))
 

@@ -86,7 +86,7 @@ class Cycling:
         fraction = self.inputs.lead.cycle.year_fraction([number], self.inputs.calendar)
         climates = [climatology.at(fraction)[0] for climatology in self.inputs.climatologies]
         for conductor in self.conductors:
-            conductor.forecast()
+            conductor.forecast(float(fraction[0]))
         if self.screen is not None:
             self._check(self.screen, number, climates)
         cells = self.inputs.at(number)

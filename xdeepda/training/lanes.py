@@ -18,8 +18,11 @@ from torch import Tensor
 from xdeepda.bridge import Simulator, TruthReader
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import cycle
-from xdeepda.core.state import Observed, State, climatological
+from xdeepda.core.state import State, climatological
 from xdeepda.training.settings import TrainingSettings
+
+#: Errors are taken at most so many cycles apart, and so many of the first are left out.
+_APART, _SPINUP = 3, 6
 
 
 @dataclass
@@ -151,6 +154,54 @@ class Score:
         return float(self.analysis.mean())
 
 
+def _rollout(
+    module: Architecture, reader: TruthReader, simulator: Simulator, period: Period, seed: int
+) -> Iterator[tuple[Tensor, State, State]]:
+    """Truth, background and analysis of consecutive cycles, from a climatological start."""
+    rng = np.random.default_rng(seed)
+    positions = range(period.start, period.stop)
+    observations = (simulator(reader.read(p, p + 1), np.array([p]), rng) for p in positions)
+    steps = cycle(module, climatological(reader.tensors.geometry, 1), observations)
+    for position, (background, analysis) in zip(positions, steps, strict=True):
+        yield reader.read(position, position + 1), background, analysis
+
+
+@torch.no_grad()
+def background_errors(
+    module: Architecture,
+    reader: TruthReader,
+    simulator: Simulator,
+    period: Period,
+    number: int,
+    seed: int,
+) -> Tensor:
+    """Errors of the background in a cycled run, from a climatological start; (N, C, Y, X).
+
+    Parameters
+    ----------
+    module : Architecture
+    reader : TruthReader
+    simulator : Simulator
+    period : Period
+        So many of its first cycles are run as give `number` errors, a few cycles apart.
+    number : int
+        Of errors wanted; if the period is shorter, each of its cycles gives one.
+    seed : int
+        Of the observations.
+    """
+    apart = min(_APART, max(1, len(period) // number))
+    kept = []
+    for position, (truth, background, _) in enumerate(
+        _rollout(module, reader, simulator, period, seed)
+    ):
+        if position % apart == apart - 1:
+            kept.append((background.mean - truth)[0])
+        if len(kept) == number + _SPINUP:
+            break
+    # the first errors are those of a start from nothing
+    return torch.stack(kept)[min(_SPINUP, max(0, len(kept) - number)) :]
+
+
 @torch.inference_mode()
 def rollout_score(
     module: Architecture,
@@ -173,18 +224,9 @@ def rollout_score(
     spinup : int
         Cycles at the start that are not scored.
     """
-    rng = np.random.default_rng(seed)
-    tensors = reader.tensors
-    sums = torch.zeros(5, tensors.shape[0], dtype=torch.float64)
-    truths = (reader.read(p, p + 1) for p in range(period.start, period.stop))
-
-    def observations() -> Iterator[Observed]:
-        for position in range(period.start, period.stop):
-            truth = reader.read(position, position + 1)
-            yield simulator(truth, np.array([position]), rng)
-
-    steps = cycle(module, climatological(tensors.geometry, 1), observations())
-    for number, (truth, (background, analysis)) in enumerate(zip(truths, steps, strict=True)):
+    sums = torch.zeros(5, reader.tensors.shape[0], dtype=torch.float64)
+    steps = _rollout(module, reader, simulator, period, seed)
+    for number, (truth, background, analysis) in enumerate(steps):
         if number < spinup:
             continue
         terms = (

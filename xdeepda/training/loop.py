@@ -180,8 +180,9 @@ class Trainer:
         state = self.lanes.prepare(self.rng)
         self.module.use_folds(torch.from_numpy(self.lanes.fold).to(state.mean.device))
         truths = self.lanes.truths()
+        groups = self.lanes.fold if self.module.one_gain else None
         observations = [
-            self.simulator(truth, self.lanes.position + n, self.rng)
+            self.simulator(truth, self.lanes.position + n, self.rng, groups)
             for n, truth in enumerate(truths)
         ]
         loss: Tensor = torch.zeros(())
@@ -189,7 +190,6 @@ class Trainer:
         for truth, (background, analysis) in zip(
             truths, cycle(self.module, state, observations), strict=True
         ):
-            # the variance is learned for the errors as they are: it does not steer the cycle
             loss = loss + self._loss(background, analysis, truth)
             pairs.append((background.mean, analysis.mean, truth))
             state = analysis
@@ -221,10 +221,13 @@ class Trainer:
         loss = (by_channel * self.level_weights).mean()
         if self.settings.variance_loss and self.module.predicts_variance:
             floor = 1e-4 * self.module.clim_variance + (1 - self.module.wet)
-            likelihood = gaussian_nll(
-                analysis.mean.detach(), analysis.variance + floor, truth, weights
-            )
-            loss = loss + self.settings.variance_loss * likelihood
+            told = [analysis, background] if self.module.forecasts_variance else [analysis]
+            for state in told:
+                # the variance is learned for the errors as they are: it does not steer the cycle
+                likelihood = gaussian_nll(
+                    state.mean.detach(), state.variance + floor, truth, weights
+                )
+                loss = loss + self.settings.variance_loss * likelihood
         return loss
 
     def _adversarial(self, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:

@@ -63,6 +63,8 @@ class TrainingSettings:
 
 #: Settings of an architecture that differ from the defaults: those published.
 PRESETS: dict[str, dict[str, Any]] = {
+    # rows share what is expensive
+    "hybrid": {"batch": 8},
     "deepda2024": {
         "epochs": 100,
         "batch": 1,

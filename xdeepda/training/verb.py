@@ -24,7 +24,7 @@ from xdeepda.progress import progress_bar
 from xdeepda.provenance import hash_arrays, package_version
 from xdeepda.source import HOLD_BYTES, RunSource
 from xdeepda.training.fitting import Anomalies, fit_arrays
-from xdeepda.training.lanes import Period, Score, parts_of
+from xdeepda.training.lanes import Period, Score, background_errors, parts_of
 from xdeepda.training.loop import Trainer
 from xdeepda.training.preparation import Prepared, describe, open_run
 from xdeepda.training.settings import (
@@ -148,10 +148,14 @@ def train(
         module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
         if module.fitted is not None:
             fit_module(module, prepared, spec.settings)
+        reader = TruthReader(source, tensors)
+        simulator = Simulator(tensors, observing[0], source, observing[1])
+        if module.learns_errors:
+            fit_errors(module, reader, simulator, Period(0, split), spec.settings["ensemble"], seed)
         trainer = Trainer(
             module,
-            TruthReader(source, tensors),
-            Simulator(tensors, observing[0], source, observing[1]),
+            reader,
+            simulator,
             Period(0, split),
             Period(split, len(source)),
             chosen,
@@ -319,6 +323,24 @@ def fit_module(module: Architecture, prepared: Prepared, settings: dict[str, Any
     getattr(module, str(module.fitted)).take(fitted())
     parts = parts_of(Period(0, prepared.split), module.folds)
     module.cross_fit([fitted((part.start, part.stop)) for part in parts])
+
+
+def fit_errors(
+    module: Architecture,
+    reader: TruthReader,
+    simulator: Simulator,
+    period: Period,
+    number: int,
+    seed: int,
+) -> None:
+    """Let an untrained architecture make errors in each fold, and take them over."""
+    module.eval()
+    errors = []
+    for fold, part in enumerate(parts_of(period, module.folds)):
+        module.use_folds(torch.tensor([fold], device=reader.tensors.device))
+        errors.append(background_errors(module, reader, simulator, part, number, seed + fold))
+    module.take_errors(errors)
+    module.use_folds(None)
 
 
 def _fingerprint(
