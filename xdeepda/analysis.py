@@ -175,13 +175,20 @@ class Labels:
 
     def dataset(self, block: Block) -> xr.Dataset:
         """Labelled Dataset of a block, without pint's quantities."""
-        cycle, name = self.model.cycle, self.time
         out: dict[str, xr.DataArray] = {}
         for v, variable in enumerate(self.source.variables):
             for part in self.parts:
                 out[variable + part] = self._labelled(block, v, variable, part)
-        ds = xr.Dataset(out)
-        start, end = cycle.bounds(block.numbers, self.calendar)
+        ds = self.with_times(xr.Dataset(out), block.numbers)
+        ds = self._with_other_coordinates(self._with_bounds(ds))
+        ds.attrs = dict(self.attributes)
+        return ds
+
+    def with_times(self, ds: xr.Dataset, numbers: np.ndarray) -> xr.Dataset:
+        """Dataset with the times of cycles and their bounds."""
+        cycle, name = self.model.cycle, self.time
+        ds = ds.assign_coords({name: (name, cycle.middle(numbers, self.calendar))})
+        start, end = cycle.bounds(numbers, self.calendar)
         ds[f"{name}_bnds"] = ((name, "bnds"), np.stack([start, end], axis=1))
         ds[name].attrs = {
             "standard_name": "time",
@@ -191,8 +198,6 @@ class Labels:
         }
         ds[name].encoding = self._time_encoding()
         ds[f"{name}_bnds"].encoding = self._time_encoding()
-        ds = self._with_other_coordinates(self._with_bounds(ds))
-        ds.attrs = dict(self.attributes)
         return ds
 
     def quantified(self, ds: xr.Dataset) -> xr.Dataset:

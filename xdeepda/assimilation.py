@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xdeepda.analysis import Labels, attributes_of, user_fields
-from xdeepda.errors import MemoryForeseenError, Problems
+from xdeepda.analysis import Labels, attributes_of
+from xdeepda.errors import DivergenceError, MemoryForeseenError, Problems
 from xdeepda.initial import initial_states
 from xdeepda.model import Model
 from xdeepda.observations.checks import Checks, Screen, checks_of, correlation_length
 from xdeepda.observations.ledger import Ledger, attach, check_place, save, summary
 from xdeepda.options import available_memory, check_machine, torch_threads
+from xdeepda.production.account import Account
+from xdeepda.production.identity import machine_of, request_of
 from xdeepda.production.models import common_model, models_of
+from xdeepda.production.store import InMemory, Store, check_store
 from xdeepda.progress import progress_bar
 from xdeepda.request import Inputs, prepare, target_of_model
 
@@ -44,11 +47,14 @@ class Wishes:
     ledger : bool
     path : Path, optional
         File for the ledger.
+    store : Path, optional
+        Folder for the analysis.
     """
 
     checks: Checks | None
     ledger: bool
     path: Path | None
+    store: Path | None
 
     @property
     def need_records(self) -> bool:
@@ -66,6 +72,7 @@ def assimilate(
     keep_members: bool = False,
     climatology: str | xr.Dataset | xr.DataArray = "model",
     checks: Any = None,
+    store: str | os.PathLike[str] | None = None,
     ledger: bool | str | os.PathLike[str] = False,
     device: str | None = None,
     seed: int = 0,
@@ -106,10 +113,16 @@ def assimilate(
         theirs, and a profile of which more than ``profile`` (0.5) fails goes as a
         whole.  A mapping sets these, ``background`` and ``buddy`` (True or False) and
         others by name; see :class:`xdeepda.observations.checks.Checks`.
+    store : path, optional
+        Folder of a zarr store to write to as it goes.  The result is then lazy; memory
+        does not grow with the number of cycles.  Called again with the same arguments
+        after it was interrupted, it goes on where it was, to the same bits; see
+        "Large runs" in the documentation.
     ledger : bool or path, optional
         Account for every datum, also for those that were not used: True adds variables
-        ``ledger_*`` to the analysis, a path writes a netCDF file.  See
-        :func:`xdeepda.departures`, which reads both.
+        ``ledger_*`` to the analysis, a path writes a netCDF file (and so does True with
+        `store`, beside it).  See :func:`xdeepda.departures`, which reads both.  All data
+        are held in memory for it, however they are stored.
     device : str, optional
         See :func:`xdeepda.set_options`.
     seed : int
@@ -137,8 +150,10 @@ def assimilate(
         If the model file cannot be used.
     MemoryForeseenError
         If the result would not fit into memory.
+    StoreError
+        If the store cannot be written, such as on a full disk; what is kept is told.
     DivergenceError
-        If a number that is not finite appears; the cycle and cell are named.
+        If a number that is not finite appears; cycle, member and cell are named.
 
     Examples
     --------
@@ -149,8 +164,7 @@ def assimilate(
     check_machine(device, seed, problems)
     if not isinstance(keep_members, (bool, np.bool_)):
         problems.add("keep_members is True or False", found=repr(keep_members))
-    path = check_place(ledger, problems)
-    wishes = Wishes(checks_of(checks, problems), bool(ledger), path)
+    wishes = _wishes(checks, ledger, store, problems)
     inputs = prepare(
         ds, obs, models, common_model(models), members=members, times=times,
         climatology=climatology, problems=problems, need_records=wishes.need_records,
@@ -160,22 +174,62 @@ def assimilate(
     )
     kept = sum(map(len, initial)) if keep_members else None
     labels = _labels(inputs, wishes, kept, len(initial[0]), seed)
-    _check_memory(inputs, len(labels.parts) - 1 + (kept or 1))
-    account = _ledger(inputs) if wishes.ledger else None
     screen = _screen(inputs, wishes.checks)
-    block = labels.block(inputs.wanted)
-    with torch_threads(), progress_bar(len(inputs.cycles), "assimilate", progress, "cycle") as bar:
+    account = Account(inputs, _ledger(inputs) if wishes.ledger else None, screen)
+
+    def conduct(output: InMemory | Store) -> None:
+        """Cycle into memory or into a store."""
         cycling = _conduct(
             inputs, initial, screen, keep_members=keep_members, show_members=wishes.ledger,
             device=device, seed=seed,
         )  # fmt: skip
-        for number, fields, cells in cycling.run():
-            if number in block.positions:
-                block.write(number, fields, cells)
-            if account is not None:
-                account.record(number, user_fields(fields, inputs.source, inputs.lead), cells)
-            bar.update(1)
-    return _finish(labels.quantified(labels.dataset(block)), wishes, account, screen)
+        _cycle(cycling, output, account, progress)
+
+    if wishes.store is None:
+        _check_memory(inputs, len(labels.parts) - 1 + (kept or 1))
+        held = InMemory(labels, inputs.wanted)
+        conduct(held)
+        return _finish(held.finish(), wishes, account)
+    with Store(wishes.store, labels, inputs, account) as stored:
+        stored.open(request_of(inputs, labels, initial, seed), machine_of(device))
+        if not stored.complete:
+            conduct(stored)
+        analysis = _finish(stored.finish(), wishes, account, again=stored.complete)
+        stored.mark_complete()
+    return analysis
+
+
+def _wishes(checks: Any, ledger: Any, store: Any, problems: Problems) -> Wishes:
+    """Wishes of the user, checked."""
+    place = check_store(store, problems)
+    path = check_place(ledger, problems)
+    if ledger is True and place is not None:
+        path = place.with_suffix(".ledger.nc")
+        logger.info("assimilate: the ledger is written to %s", path)
+    return Wishes(checks_of(checks, problems), bool(ledger), path, place)
+
+
+def _cycle(cycling: Cycling, output: InMemory | Store, account: Account, progress: bool) -> None:
+    """Take the models through the cycles that are left."""
+    total = len(cycling.inputs.cycles)
+    with torch_threads(), progress_bar(total, "assimilate", progress, "cycle") as bar:
+        # what was done before is no part of the estimate of the time
+        bar.initial = bar.n = output.start
+        if isinstance(output, Store) and output.restart is not None:
+            cycling.restore(output.restart.arrays)
+            logger.info("assimilate: %d of %d cycles were done before", output.start, total)
+        try:
+            for position, (number, fields, cells) in enumerate(
+                cycling.run(output.start), output.start + 1
+            ):
+                output.take(number, fields, cells)
+                account.record(number, fields, cells)
+                output.after(position, cycling.snapshot)
+                bar.update(1)
+        except DivergenceError as error:
+            if isinstance(output, Store):
+                raise DivergenceError(f"{error}; {output.keep()}") from None
+            raise
 
 
 def _labels(inputs: Inputs, wishes: Wishes, kept: int | None, members: int, seed: int) -> Labels:
@@ -186,6 +240,8 @@ def _labels(inputs: Inputs, wishes: Wishes, kept: int | None, members: int, seed
     attributes = attributes_of(inputs.source, inputs.lead, call, seed, hashes)
     if wishes.checks is not None:
         attributes["checks"] = json.dumps(wishes.checks.to_dict())
+    if wishes.path is not None:
+        attributes["ledger"] = str(wishes.path)
     return Labels(
         inputs.source, inputs.lead, inputs.calendar, int(inputs.wanted[0]), members=kept,
         attributes=attributes, models=len(hashes),
@@ -193,9 +249,15 @@ def _labels(inputs: Inputs, wishes: Wishes, kept: int | None, members: int, seed
 
 
 def _finish(
-    analysis: xr.Dataset, wishes: Wishes, account: Ledger | None, screen: Screen | None
+    analysis: xr.Dataset, wishes: Wishes, account: Account, *, again: bool = False
 ) -> xr.Dataset:
-    """Tell what the checks have found, and put the ledger where it belongs."""
+    """Tell what the checks have found, and put the ledger where it belongs.
+
+    `again`: that was done before.
+    """
+    if again:
+        return analysis
+    screen, ledger = account.screen, account.ledger
     if screen is not None:
         told = f"{summary(screen.records)}; {screen.restored} restored by their neighbours"
         if screen.inflation > 1.5:
@@ -204,11 +266,11 @@ def _finish(
                 "expected: the errors given may leave out what the grid does not resolve"
             )
         logger.warning("assimilate, after the checks: %s", told)
-    if account is None:
+    if ledger is None:
         return analysis
     if screen is not None:
-        account.columns["gross_error"] = screen.probability
-    table = account.to_dataset()
+        ledger.columns["gross_error"] = screen.probability
+    table = ledger.to_dataset()
     table.attrs |= {
         name: analysis.attrs[name]
         for name in ("history", "xdeepda_version", "model_hash", "seed", "checks")
@@ -217,7 +279,6 @@ def _finish(
     if wishes.path is None:
         return attach(analysis, table)
     save(table, wishes.path)
-    analysis.attrs["ledger"] = str(wishes.path)
     return analysis
 
 

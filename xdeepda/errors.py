@@ -31,6 +31,10 @@ class MemoryForeseenError(InputError, MemoryError):
     """The work would not fit into memory; said before it starts."""
 
 
+class StoreError(DeepDAError, OSError):
+    """An analysis cannot be written to its store; the message says what is kept."""
+
+
 class DivergenceError(DeepDAError, ArithmeticError):
     """A number that is not finite, or not bounded, appeared in a calculation."""
 

@@ -109,6 +109,13 @@ def torch_threads() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def thread_count() -> int:
+    """Threads that a calculation on the processor uses."""
+    import torch
+
+    return int(_OPTIONS["threads"] or torch.get_num_threads())
+
+
 def available_memory() -> int | None:
     """Bytes of memory that are free to use, None where the system does not tell.
 

@@ -137,7 +137,17 @@ def _chunks(obs: xr.Dataset) -> list[slice]:
 def _part(obs: xr.Dataset, rows: slice) -> xr.Dataset:
     """Rows in memory."""
     (dim,) = obs.sizes
-    return obs.isel({dim: rows}).load()
+    try:
+        return obs.isel({dim: rows}).load()
+    except (OSError, RuntimeError) as error:  # the netCDF library raises both
+        problems = Problems("observations")
+        problems.add(
+            f"rows {rows.start} to {rows.stop - 1} cannot be read",
+            found=str(error),
+            todo="repair the file, or leave it out",
+        )
+        problems.raise_if_any()
+        raise
 
 
 def _times_name(obs: xr.Dataset) -> str:
@@ -235,8 +245,8 @@ class _Work:
         if self._last is not None and self._last[0] == number:
             return self._last[1]
         rows = self.chunks[number]
+        part = _part(self.obs, rows)
         try:
-            part = _part(self.obs, rows)
             table = as_table(part, part=True)
             withheld = part["withheld"].values.astype(bool) if self.hold_back else None
             if withheld is not None and withheld.size < table.sizes["obs"]:  # a column per variable

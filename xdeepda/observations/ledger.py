@@ -161,6 +161,16 @@ class Ledger:
             values[rows[some]] = unit_tools.convert(value[at[some]], mine, theirs)
             errors[rows[some]] = unit_tools.convert_difference(error[at[some]], mine, theirs)
 
+    def part(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns of some rows, to be kept."""
+        return {name: column[rows] for name, column in self.columns.items()}
+
+    def take_part(self, rows: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
+        """Take over what :meth:`part` gave."""
+        for name, values in columns.items():
+            empty = 0 if values.dtype.kind in "iu" else np.nan
+            self._column(name, values.dtype, empty)[rows] = values
+
     def to_dataset(self) -> xr.Dataset:
         """Table of the records with the columns of the ledger, along ``obs``."""
         observed = self.columns["observed"]
