@@ -6,7 +6,10 @@ import argparse
 import sys
 from importlib import import_module
 
-NAMES = ("argo", "casts", "kalman", "osse", "qc", "readers", "speed", "superob", "tao")
+NAMES = (
+    "ablations", "argo", "casts", "kalman", "osse", "qc", "readers", "sections", "several", "speed",
+    "superob", "tao", "trend", "twin",
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:

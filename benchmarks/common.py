@@ -59,12 +59,17 @@ def region(ds: xr.Dataset, lat: tuple[float, float], lon: tuple[float, float]) -
     return ds.assign_coords(lon=moved).sortby("lon").sel(lat=slice(*lat), lon=slice(west, east))
 
 
-def mean_by_depth(values: xr.DataArray) -> np.ndarray:
-    """Area-weighted mean by level, over all times; a section without latitudes has no areas."""
-    over = [d for d in values.dims if d != "depth"]
+def area_weights(values: xr.DataArray) -> xr.DataArray:
+    """Cosine of the latitude; all alike on a section without latitudes."""
     if "lat" not in values.coords:
-        return values.mean(over).values
-    return values.weighted(np.cos(np.deg2rad(values.lat))).mean(over).values
+        return xr.ones_like(values.lon, dtype=float)
+    return np.cos(np.deg2rad(values.lat))
+
+
+def mean_by_depth(values: xr.DataArray, keep: str | None = None) -> np.ndarray:
+    """Area-weighted mean by level, over all else but `keep`."""
+    over = [d for d in values.dims if d not in ("depth", keep)]
+    return values.weighted(area_weights(values)).mean(over).values
 
 
 def rmse_by_depth(error: xr.DataArray) -> np.ndarray:

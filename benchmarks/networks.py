@@ -10,6 +10,7 @@ profiles to 460 m in 4 % of the columns, three quarters of them north of the equ
 *dense*: 80 % of all surface cells; profiles to the bottom in 20 % of the columns,
 and moorings on the equator from 165 E to 95 W every month.
 
+That of a section: 40 % of the surface cells, and profiles to 500 m in 10 % of the columns.
 And that of the linear ocean, ``LinearOcean.observation_masks``.
 """
 
@@ -26,6 +27,11 @@ from xdeepda.grid import Grid
 
 #: Longitudes of the moorings on the equator.
 MOORINGS = (165.0, 180.0, 190.0, 205.0, 220.0, 235.0, 250.0, 265.0)
+
+
+def error_at(depth: np.ndarray) -> np.ndarray:
+    """Standard deviation of the error of an observation (K)."""
+    return np.interp(depth, [0.0, 100.0, 700.0], [0.3, 0.25, 0.05])
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class BoundGridNetwork:
         assert grid.lat is not None
         self.dense = name == "dense"
         self.grid, self.wet = grid, wet
-        self.error = np.interp(grid.depth, [0.0, 100.0, 700.0], [0.3, 0.25, 0.05])
+        self.error = error_at(grid.depth)
         north = grid.lat > 0
         columns = wet[0]
         # three quarters of the profiles in the north, 4 % of the columns in all
@@ -121,3 +127,33 @@ class BoundLinearNetwork:
         (mask,) = self.ocean.observation_masks(1, seed=int(rng.integers(2**63)))
         cell = self.cell[mask]
         return cell, np.full(cell.size, self.ocean.error), np.ones(cell.size, dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class SectionNetwork:
+    """The network of a section without latitudes."""
+
+    def on(
+        self, grid: Grid, cycle: Cycle, calendar: str, variables: Sequence[str], wet: np.ndarray
+    ) -> BoundSectionNetwork:
+        """Place the network on a grid; only the first variable is measured."""
+        return BoundSectionNetwork(grid, wet[0])
+
+
+class BoundSectionNetwork:
+    """The network on the grid of a section."""
+
+    def __init__(self, grid: Grid, wet: np.ndarray) -> None:
+        assert grid.depth is not None
+        self.wet, self.error = wet, error_at(grid.depth)
+        self.reach = grid.depth <= 500.0
+
+    def draw(
+        self, index: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Observed cells, errors and counts of one cycle."""
+        columns = self.wet[0]
+        mask = (rng.random(columns.shape) < 0.1)[None] & self.reach[:, None, None]
+        mask[0] |= rng.random(columns.shape) < 0.4
+        cell = np.flatnonzero(mask & self.wet)
+        return cell, self.error[cell // columns.size], np.ones(cell.size, dtype=np.int32)

@@ -9,7 +9,7 @@ report years after one year of spin-up.
 
 from __future__ import annotations
 
-import time
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,13 @@ SPINUP = 12
 def main(arguments: list[str]) -> int:
     parser = common.parser("osse", str(__doc__).splitlines()[0])
     systems.add_options(parser)
-    parser.add_argument("--network", choices=("sparse", "dense", "both"), default="both")
+    add_network(parser)
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--report", choices=("test", "validation"), default="test")
     options = parser.parse_args(arguments)
     path = common.data_file(options.data, "models/mitgcm_a.nc")
     run = common.open_run(path)[["thetao"]].load()
-    networks = ("sparse", "dense") if options.network == "both" else (options.network,)
-    for name in networks:
+    for name in networks_of(options):
         one_network(run, name, options)
     print(f"peak memory {common.peak_memory():.2f} GiB")
     return 0
@@ -52,27 +51,37 @@ def ground_of(run: xr.Dataset, name: str) -> systems.Ground:
     return systems.Ground(f"osse_{name}", control, GridNetwork(name), tuned=TUNED)
 
 
-def one_network(run: xr.Dataset, name: str, options: Any) -> None:
-    """All systems on one network."""
+def stem_of(name: str, folder: str, options: Any) -> Path:
+    """Where the tables of a network are, without the ending."""
+    report = getattr(options, "report", "test")
+    return Path(folder) / f"osse_{name}_{report}_seed{options.seed}"
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Which of the two networks, or both."""
+    parser.add_argument("--network", choices=("sparse", "dense", "both"), default="both")
+
+
+def networks_of(options: Any) -> tuple[str, ...]:
+    """Names of the networks."""
+    return ("sparse", "dense") if options.network == "both" else (options.network,)
+
+
+def scene_of(run: xr.Dataset, name: str, options: Any) -> scores.Scene:
+    """Report years of run A and what is observed of them."""
     ground = ground_of(run, name)
-    truth = common.years(run, *(common.REPORT if options.report == "test" else common.VALIDATE))
+    validation = getattr(options, "report", "test") == "validation"
+    truth = common.years(run, *(common.VALIDATE if validation else common.REPORT))
     seed = 1000 + options.seed
     cells = xdeepda.observe(truth, ground.network, var="thetao", cycle="month", seed=seed)
-    results = {}
-    for system in options.systems:
-        model, seconds = systems.model_of(system, ground, options)
-        started = time.monotonic()
-        analysis = xdeepda.assimilate(
-            ground.control, cells, model=model, members=options.members, seed=options.seed,
-            progress=False,
-        )  # fmt: skip
-        cycle_seconds = (time.monotonic() - started) / truth.sizes["time"]
-        climate = scores.climate_of(model, truth)
-        results[system] = scores.score(analysis, truth, cells, climate, SPINUP) | {
-            "training_seconds": seconds,
-            "cycle_seconds": cycle_seconds,
-            "steps": model.provenance.get("steps", 0),
-        }
+    climate = scores.climate_of(common.years(run, *common.TRAIN), "month", truth)
+    members = {"members": getattr(options, "members", 1)}
+    return scores.Scene(ground, truth, cells, climate, SPINUP, members)
+
+
+def one_network(run: xr.Dataset, name: str, options: Any) -> None:
+    """All systems on one network."""
+    scene = scene_of(run, name, options)
+    results = {system: scene.run(system, options) for system in options.systems}
     title = f"osse {name}: {options.members} member(s), seed {options.seed}"
-    stem = Path(options.out) / f"osse_{name}_{options.report}_seed{options.seed}"
-    scores.report(title, results, truth.depth.values, stem)
+    scores.report(title, results, scene.truth.depth.values, stem_of(name, options.out, options))

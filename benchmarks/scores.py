@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ import numpy as np
 import xarray as xr
 
 import xdeepda
-from benchmarks import common
+from benchmarks import common, systems
 from benchmarks.systems import LEARNED, SINGLE
+from xdeepda.calendar import Cycle, calendar_of
+from xdeepda.climatology import fit_climatology, harmonics_of
+from xdeepda.errors import Problems
+from xdeepda.source import RunSource
 from xdeepda.verification import calibration, scores
 
 #: Bins of the histograms of the probability integral transform.
@@ -23,11 +29,52 @@ BANDS = ((-90.0, -20.0), (-20.0, 20.0), (20.0, 90.0))
 BLOCKS = 14
 
 
-def climate_of(model: xdeepda.Model, truth: xr.Dataset) -> xr.DataArray:
-    """Climatology of a model at the times of a truth, on its sea."""
-    fraction = model.cycle.year_fraction(model.cycle.index(truth.time.values), model.calendar)
-    values = model.climatology.at(fraction)[:, 0].astype(np.float64)
+def climate_of(own: xr.Dataset, cycle: str, truth: xr.Dataset) -> xr.DataArray:
+    """Climatology of `own` years, as models fit theirs, at the times of a truth, on its sea."""
+    problems = Problems("climatology")
+    source = RunSource(own, ["thetao"], Cycle(cycle), problems=problems)
+    problems.raise_if_any()
+    fitted = fit_climatology(source, source.wet, harmonics_of(None, source.cycle))
+    times = source.cycle.index(truth.time.values)
+    fraction = source.cycle.year_fraction(times, calendar_of(truth.time.values))
+    values = fitted.at(fraction)[:, 0].astype(np.float64).reshape(truth.thetao.shape)
     return truth.thetao.copy(data=values).where(truth.thetao.notnull())
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is reported: a truth, its observations, and what all errors are compared with."""
+
+    ground: systems.Ground
+    truth: xr.Dataset
+    cells: xr.Dataset
+    climate: xr.DataArray
+    spinup: int
+    #: Further arguments of ``assimilate``.
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(
+        self, system: str, options: Any, settings: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Scores and costs of a system; `settings` are those of the command line by default."""
+        model, seconds = systems.model_of(system, self.ground, options, settings)
+        return self.of_model(model, options) | {
+            "training_seconds": seconds, "steps": model.provenance.get("steps", 0),
+        }  # fmt: skip
+
+    def of_model(self, model: Any, options: Any) -> dict[str, Any]:
+        """Scores of a model, or of several together, and its seconds a cycle."""
+        started = time.monotonic()
+        analysis = xdeepda.assimilate(
+            self.ground.control, self.cells, model=model, seed=options.seed, progress=False,
+            **self.arguments,
+        )  # fmt: skip
+        seconds = (time.monotonic() - started) / self.cells.sizes["time"]
+        return self.score(analysis) | {"cycle_seconds": seconds}
+
+    def score(self, analysis: xr.Dataset) -> dict[str, Any]:
+        """Scores of an analysis."""
+        return score(analysis, self.truth, self.cells, self.climate, self.spinup)
 
 
 def score(
@@ -51,6 +98,7 @@ def score(
         "analysis_at_obs": common.rmse_by_depth(error.where(seen)),
         "obs_error": common.rmse_by_depth((c.thetao - t.thetao).where(seen)),
         "blocks": block_errors(error),
+        "power": power(a.thetao - climate) / power(t.thetao - climate),
     }
     out["ratio"] = out["analysis"] / out["climatology"]
     return out | uncertainty(a.thetao, a.thetao_spread, t.thetao)
@@ -66,8 +114,7 @@ def uncertainty(mean: xr.DataArray, spread: xr.DataArray, truth: xr.DataArray) -
     error = mean - truth
     crps = truth.copy(data=scores.crps_gaussian(mean, spread, truth))
     transform = calibration.pit(mean, spread, truth)
-    weights = np.cos(np.deg2rad(truth.lat)) if "lat" in truth.coords else xr.ones_like(truth.lon)
-    weights = weights.broadcast_like(truth).transpose(*truth.dims).values
+    weights = common.area_weights(truth).broadcast_like(truth).transpose(*truth.dims).values
     level = truth.get_axis_num("depth")
     layers = zip(np.moveaxis(transform, level, 0), np.moveaxis(weights, level, 0), strict=True)
     counts = [calibration.pit_histogram(p, bins=BINS, weights=w) for p, w in layers]
@@ -89,9 +136,19 @@ def uncertainty(mean: xr.DataArray, spread: xr.DataArray, truth: xr.DataArray) -
 
 def block_errors(error: xr.DataArray) -> np.ndarray:
     """Mean square errors of parts of the period, (part, level)."""
-    square = (error**2).weighted(np.cos(np.deg2rad(error.lat))).mean(("lat", "lon"))
-    parts = np.array_split(square.transpose("time", ...).values, min(BLOCKS, error.sizes["time"]))
-    return np.stack([part.mean(axis=0) for part in parts])
+    parts = np.array_split(np.arange(error.sizes["time"]), min(BLOCKS, error.sizes["time"]))
+    return np.stack([common.mean_by_depth(error.isel(time=part) ** 2) for part in parts])
+
+
+def power(anomaly: xr.DataArray) -> np.ndarray:
+    """Power spectrum along longitude, area-weighted, (level, wavenumber 1 and up); land is 0.
+
+    Land leaks into all wavenumbers: meaningful beside that of another field of the same sea.
+    """
+    values = anomaly.fillna(0).transpose("depth", ..., "lon")
+    square = np.abs(np.fft.rfft(values.values, axis=-1)[..., 1:]) ** 2
+    waves = values.isel(lon=slice(0, square.shape[-1]))
+    return common.mean_by_depth(waves.copy(data=square), keep="lon")
 
 
 def ratio_to(row: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
@@ -141,8 +198,9 @@ def summary(results: Mapping[str, Mapping[str, Any]], limit: str | None = None) 
     best, single = best_single(results), single_by_level(results)
     heads = ["score", "x best", "worst", "x comb."]
     heads += [f"x {limit.removeprefix('exact_')}", "std err."] if limit else []
-    heads += ["CRPS", "spr/skill", "PIT dev.", "s/cycle", "trained s", "steps"]
-    lines = [f"{'':15}" + "".join(f"{head:>10}" for head in heads)]
+    heads += ["CRPS", "spr/skill", "PIT dev.", "power", "s/cycle", "trained s", "steps"]
+    width = max(15, *(len(system) + 1 for system in results))
+    lines = [f"{'':{width}}" + "".join(f"{head:>10}" for head in heads)]
     for system, row in results.items():
         numbers = [row["ratio"].mean()]
         numbers.append(row["ratio"].mean() / results[best]["ratio"].mean() if best else np.nan)
@@ -151,21 +209,25 @@ def summary(results: Mapping[str, Mapping[str, Any]], limit: str | None = None) 
         numbers.append(row["ratio"].mean() / combined["ratio"].mean() if combined else np.nan)
         numbers += ratio_to(row, results[limit]) if limit else ()
         numbers += [row["crps"].mean(), row["spread_skill"].mean()]
-        numbers += [calibration.flatness(row["pit"].mean(axis=0)).deviation, row["cycle_seconds"]]
-        line = "".join(f"{_number(x):>10}" for x in numbers)
-        trained = f"{row['training_seconds']:10.0f}{row['steps']:10d}"
-        lines.append(f"{system:15}{line}{trained}")
+        numbers.append(calibration.flatness(row["pit"].mean(axis=0)).deviation)
+        small = row["power"][:, row["power"].shape[1] // 3 :]
+        numbers += [small.mean(), row["cycle_seconds"]]
+        line = "".join(f"{number(x):>10}" for x in numbers)
+        trained = f"{row.get('training_seconds', 0.0):10.0f}{row.get('steps', 0):10d}"
+        lines.append(f"{system:{width}}{line}{trained}")
     lines.append(
         "score: mean over the levels of RMSE / RMSE of climatology; x best: score / that of "
         f"{best or 'the best single baseline'}; worst: largest ratio at a level to the RMSE of the "
         "single baseline that is best there; x comb.: score / that of combined; CRPS (K) and "
-        "spr/skill: means over the levels; PIT dev.: mean deviation of its histogram from flat"
-        + (f"; x {limit}: mean over the levels of RMSE / its RMSE" if limit else "")
+        "spr/skill: means over the levels; PIT dev.: mean deviation of its histogram from flat; "
+        "power: that of the analysis / the truth's at the smaller two thirds of the scales along "
+        "longitude" + (f"; x {limit}: mean over the levels of RMSE / its RMSE" if limit else "")
     )
     return "\n".join(lines)
 
 
-def _number(x: float) -> str:
+def number(x: float) -> str:
+    """A number of a table, a dash where there is none."""
     return "-" if np.isnan(x) else f"{x:.3f}"
 
 

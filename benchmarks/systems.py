@@ -37,9 +37,18 @@ class Ground:
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def add_options(parser: argparse.ArgumentParser, systems: Sequence[str] = SYSTEMS) -> None:
-    """Arguments of the benchmarks that compare systems."""
-    parser.add_argument("--systems", nargs="+", choices=systems, default=list(systems))
+def add_options(
+    parser: argparse.ArgumentParser,
+    systems: Sequence[str] = SYSTEMS,
+    default: Sequence[str] | None = None,
+) -> None:
+    """Arguments of the benchmarks that compare systems; all of them by default."""
+    parser.add_argument("--systems", nargs="+", choices=systems, default=list(default or systems))
+    add_training(parser)
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the training of learned systems."""
     parser.add_argument("--deepda2024-budget", default="30min", help="its own training time")
     parser.add_argument("--models", help="folder of trained models to use again")
     parser.add_argument(
@@ -51,13 +60,18 @@ def add_options(parser: argparse.ArgumentParser, systems: Sequence[str] = SYSTEM
 def setting(text: str) -> tuple[str, Any]:
     """Name and value of KEY=VALUE."""
     key, _, value = text.partition("=")
-    known = {f.name for f in fields(TrainingSettings)}.union(*(SETTINGS[s] for s in LEARNED))
+    known = of_training().union(*(SETTINGS[s] for s in LEARNED))
     if key not in known:
         raise argparse.ArgumentTypeError(f"no setting {key!r}; known: {', '.join(sorted(known))}")
     try:
         return key, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return key, value
+
+
+def of_training() -> set[str]:
+    """Names of the settings of the training."""
+    return {f.name for f in fields(TrainingSettings)}
 
 
 def model_of(
@@ -83,21 +97,26 @@ def model_of(
     if options.models and path.exists():
         model = xdeepda.load_model(path)
         return model, float(model.provenance.get("training_seconds", np.nan))
-    chosen, of_training = tuned | given, {f.name for f in fields(TrainingSettings)}
+    chosen, trained_by = tuned | given, of_training()
     model = xdeepda.train(
         ground.control, ground.network, seed=options.seed, progress=False,
         budget=options.deepda2024_budget if system == "deepda2024" else options.budget,
         # a setting that neither has is refused
         architecture=ArchitectureSpec(
-            system, {k: v for k, v in chosen.items() if k not in of_training}
+            system, {k: v for k, v in chosen.items() if k not in trained_by}
         ),
-        **arguments, **{k: v for k, v in chosen.items() if k in of_training},
+        **arguments, **{k: v for k, v in chosen.items() if k in trained_by},
     )  # fmt: skip
     seconds = time.monotonic() - started
     model.provenance["training_seconds"] = seconds
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     return model, seconds
+
+
+def with_seed(options: Any, seed: int) -> Any:
+    """Options with another seed."""
+    return argparse.Namespace(**{**vars(options), "seed": seed})
 
 
 def model_path(system: str, ground: Ground, options: Any, settings: Mapping[str, Any]) -> Path:

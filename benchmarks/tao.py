@@ -27,7 +27,7 @@ from xdeepda.grid import Grid, grid_of
 PERIOD = ("1988-01", "2018-12")
 #: Latitudes and longitudes of what is trained and analysed.
 PACIFIC = (-30.0, 30.0), (120.0, 290.0)
-SYSTEMS = ("increment", "hybrid", "deepda2024", "persistence", "climatology")
+DEFAULT = ("increment", "persistence", "climatology")
 
 
 class MooringNetwork:
@@ -65,12 +65,7 @@ class MooringNetwork:
 
 
 def main(arguments: list[str]) -> int:
-    parser = common.parser("tao", str(__doc__).splitlines()[0])
-    parser.add_argument(
-        "--systems", nargs="+", choices=SYSTEMS, default=["increment", *SYSTEMS[3:]]
-    )
-    parser.add_argument("--models", help="folder of trained models to use again")
-    options = parser.parse_args(arguments)
+    options = withheld.parser("tao", str(__doc__).splitlines()[0], DEFAULT).parse_args(arguments)
     path = common.data_file(options.data, "models/mitgcm_a.nc")
     folder = common.data_file(options.data, "observations")
     run = common.years(common.open_run(path)[["thetao"]].load(), *(13, 54))

@@ -14,14 +14,13 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
 import xdeepda
-from benchmarks import common
+from benchmarks import common, systems
+from benchmarks.systems import LEARNED
 
 #: Edges of the depth bins of the reports (m).
 BINS = np.array([0.0, 20, 50, 100, 150, 200, 300, 400, 600, 800, 1200])
 #: Resamplings of the bootstrap.
 DRAWS = 2000
-LEARNED = ("increment", "hybrid", "deepda2024")
-SYSTEMS = (*LEARNED, "climatology", "persistence", "oi", "enoi", "combined")
 
 
 def levitus(folder: str | None, run: xr.Dataset) -> xr.Dataset:
@@ -116,23 +115,7 @@ def model_of(
     system: str, control: xr.Dataset, network: Any, name: str, options: Any
 ) -> xdeepda.Model:
     """Train or fit a system, or read it if it was trained before."""
-    common_arguments = {"var": "thetao", "cycle": "month", "validation": 6 / 42}
-    if system in ("climatology", "persistence"):
-        return getattr(xdeepda.baselines, system)(control, **common_arguments)
-    if system not in LEARNED:
-        fit = getattr(xdeepda.baselines, system)
-        return fit(control, network=network, **common_arguments)
-    folder = Path(options.models or Path(options.out) / "models")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}_{system}_{options.seed}.safetensors"
-    if options.models and path.exists():
-        return xdeepda.load_model(path)
-    model = xdeepda.train(
-        control, network, architecture=system, budget=options.budget, seed=options.seed,
-        **common_arguments,
-    )  # fmt: skip
-    model.save(path)
-    return model
+    return systems.model_of(system, systems.Ground(name, control, network), options)[0]
 
 
 def rmse_by_bin(table: Departures, part: str, name: str) -> np.ndarray:
@@ -261,9 +244,8 @@ def figure(title: str, columns: dict[str, np.ndarray], path: Path) -> None:
     plt.close(fig)
 
 
-def parser(name: str, description: str, systems: Sequence[str]) -> Any:
+def parser(name: str, description: str, default: Sequence[str]) -> Any:
     """Arguments of the proving grounds of real data."""
     out = common.parser(name, description)
-    out.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(systems))
-    out.add_argument("--models", help="folder of trained models to use again")
+    systems.add_options(out, default=default)
     return out

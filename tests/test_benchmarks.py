@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import xdeepda
+
 
 @pytest.fixture(scope="module")
 def grounds() -> Any:
@@ -78,3 +80,130 @@ def test_settings_that_do_not_exist_are_refused(grounds, capsys):
     with pytest.raises(SystemExit):
         grounds("kalman").main(["--settings", "wdith=8"])
     assert "no setting 'wdith'; known: " in capsys.readouterr().err
+
+
+#: A network so small that a training of a second moves all of it.
+SMALL = ["--budget", "1s", "--settings", "width=8", "deep_width=8", "dilations=(1,)", "batch=8"]
+
+
+@pytest.fixture(scope="module")
+def runs(grounds, tmp_path_factory) -> Path:
+    """Data folder of small runs in place of those of MITgcm: other draws of one ocean."""
+    common, folder = grounds("common"), tmp_path_factory.mktemp("data")
+    (folder / "models").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, years in (("TRAIN", (1, 6)), ("VALIDATE", (7, 7)), ("REPORT", (8, 9))):
+            patch.setattr(common, name, years)
+        patch.setattr(grounds("osse"), "TUNED", {})
+        patch.setattr(grounds("twin"), "CLIMATE", (1, 7))
+        patch.setattr(grounds("twin"), "REPORT", (8, 9))
+        patch.setattr(grounds("trend"), "YEARS", {"w": (1, 9), "a": (1, 9)})
+        for seed, name in enumerate("abw"):
+            ocean = xdeepda.datasets.idealised_ocean(9, resolution=15.0, levels=3, seed=seed)
+            field = ocean.thetao
+            if name == "w":
+                field = field + 0.1 * (ocean.time.dt.year + ocean.time.dt.month / 12)
+            field = field.assign_attrs(ocean.thetao.attrs).to_dataset(name="thetao")
+            field.to_netcdf(folder / "models" / f"mitgcm_{name}.nc")
+        yield folder
+
+
+def test_osse_and_twin(grounds, runs, tmp_path):
+    """A twin that is the same ocean keeps about what there is to gain."""
+    arguments = ["--data", str(runs), "--out", str(tmp_path), "--network", "dense"]
+    systems = ["--systems", "climatology", "enoi", "increment"]
+    assert grounds("osse").main([*arguments, *systems, *SMALL]) == 0
+    numbers = json.loads((tmp_path / "osse_dense_test_seed0.json").read_text())
+    assert np.shape(numbers["enoi"]["crps"]) == (3,)
+    assert np.shape(numbers["enoi"]["spread_skill_bands"]) == (3, 3)
+    assert np.mean(numbers["enoi"]["ratio"]) < 0.9
+    # the climatology has no anomalies, hence no power; the truth's own would be 1
+    assert np.allclose(numbers["climatology"]["power"], 0, atol=1e-6)
+    assert 0.1 < np.mean(np.array(numbers["enoi"]["power"])[:, :3]) < 1.5
+    (trained,) = (tmp_path / "models").iterdir()
+    written = trained.stat().st_mtime_ns
+    models = ["--models", str(tmp_path / "models")]
+    own = ["--climatology", "own"]
+    assert grounds("twin").main([*arguments, *models, *systems, *own, *SMALL]) == 0
+    assert trained.stat().st_mtime_ns == written
+    other = json.loads((tmp_path / "twin_dense_own_seed0.json").read_text())
+    for system in ("enoi", "increment"):
+        assert np.mean(other[system]["ratio"]) == pytest.approx(
+            np.mean(numbers[system]["ratio"]), rel=0.15
+        )
+    kept = (tmp_path / "twin_dense_kept_seed0.txt").read_text().splitlines()
+    gain = 1 - np.mean(numbers["increment"]["ratio"]) / np.mean(numbers["enoi"]["ratio"])
+    (row,) = (line for line in kept if line.startswith("increment"))
+    assert float(row.split()[1]) == pytest.approx(gain, abs=6e-4)
+    assert "no persistence, oi, kalman" in kept[-1]
+
+
+def test_trend_of_a_warming_ocean_and_of_none(grounds, runs, tmp_path):
+    arguments = ["--data", str(runs), "--out", str(tmp_path), "--systems", "climatology", "enoi"]
+    assert grounds("trend").main([*arguments, "--climatology", "published"]) == 0
+    warm, still = (
+        json.loads((tmp_path / f"trend_{x}_published_seed0.json").read_text()) for x in "wa"
+    )
+    np.testing.assert_allclose(warm["truth"]["slope"], 1.0, atol=0.3)
+    np.testing.assert_allclose(still["truth"]["slope"], 0.0, atol=0.3)
+    np.testing.assert_allclose(warm["climatology"]["slope"], 0.0, atol=1e-4)
+    assert warm["enoi"]["slope"][0] == pytest.approx(warm["truth"]["slope"][0], abs=0.3)
+
+
+def test_trend_and_its_error_are_those_of_regression(grounds):
+    """Many noisy lines: the slope is right, and its stated error is the one it has."""
+    rng, years = np.random.default_rng(0), np.arange(40)[:, None]
+    noise = np.zeros((40, 4000))
+    for t in range(1, 40):
+        noise[t] = 0.3 * noise[t - 1] + rng.standard_normal(4000)
+    found = grounds("trend").trend(0.02 * years + noise)
+    assert found.slope.mean() == pytest.approx(0.2, abs=0.02)
+    assert np.sqrt((found.error**2).mean()) == pytest.approx(found.slope.std(), rel=0.15)
+    exact = grounds("trend").trend(0.02 * years)
+    assert exact.slope == pytest.approx(0.2)
+    assert exact.error == pytest.approx(0.0, abs=1e-12)
+
+
+def test_several_wrong_models_are_better_together(grounds, tmp_path):
+    arguments = ["--shape", "1", "6", "12", "--years", "4", "1", "2", "--out", str(tmp_path)]
+    assert grounds("several").main([*arguments, "--systems", "kalman"]) == 0
+    numbers = json.loads((tmp_path / "several_seed0.json").read_text())
+    score = {name: np.mean(row["ratio"]) for name, row in numbers.items()}
+    alone = [score[f"kalman {name}"] for name in ("fast", "slow", "fading")]
+    assert score["exact_filter"] < score["kalman all"] < np.mean(alone)
+
+
+def test_altered_ocean_keeps_what_is_not_altered(grounds):
+    ocean = xdeepda.datasets.linear_ocean((2, 4, 8))
+    same = grounds("several").altered(ocean, 1.0, 1.0)
+    np.testing.assert_allclose(same.M, ocean.M, atol=1e-10)
+    np.testing.assert_allclose(same.P_inf, ocean.P_inf, atol=1e-8)
+    fading = grounds("several").altered(ocean, 1.0, 2.0)
+    assert np.trace(fading.P_inf) < 0.8 * np.trace(ocean.P_inf)
+
+
+def test_ablations_have_a_line_for_each_part(grounds, tmp_path):
+    arguments = ["--shape", "1", "4", "8", "--years", "3", "1", "2", "--out", str(tmp_path)]
+    lines = [
+        "no classical input",
+        "adversarial 0.1",
+        "average of 3 seeds",
+        "deepda2024 with quirks",
+    ]
+    small = [*SMALL, "--deepda2024-budget", "1s", "--lines", *lines]
+    assert grounds("ablations").main([*arguments, *small]) == 0
+    numbers = json.loads((tmp_path / "ablations_kalman_seed0.json").read_text())
+    assert list(numbers) == lines
+    assert all(np.isfinite(row["ratio"]).all() for row in numbers.values())
+    assert (tmp_path / "ablations_kalman_seed0_power.png").stat().st_size > 10_000
+
+
+def test_sections_of_two_models(grounds, data_folder, tmp_path):
+    arguments = ["--data", str(data_folder), "--out", str(tmp_path)]
+    assert grounds("sections").main([*arguments, "--systems", "climatology", "enoi"]) == 0
+    for truth in ("hadcm3l", "miroc32"):
+        numbers = json.loads((tmp_path / f"sections_{truth}_seed0.json").read_text())
+        score = {name: np.mean(row["ratio"]) for name, row in numbers.items()}
+        assert score[f"enoi of {truth}"] < 0.9
+        other = min(score[f"enoi of {t}"] for t in ("hadcm3l", "miroc32") if t != truth)
+        assert score["enoi all"] < other
