@@ -6,7 +6,7 @@ that it does not cover are counted as missing.  Knows fields and sums; no statis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -51,10 +51,19 @@ class FieldComparison:
     regrid: Regridder
     numbers: np.ndarray
     told: str
+    _recent: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def on_grid(self, number: int) -> np.ndarray:
-        """Reference of a cycle on the grid of the estimate, shape (nz, ny, nx)."""
-        return self.regrid(self.reference.read(number)[0])
+    def on_grid(self, number: int, keep: int = 0) -> np.ndarray:
+        """Reference of a cycle on the grid of the estimate, shape (nz, ny, nx).
+
+        The last `keep` cycles are remembered: persistence asks for them again.
+        """
+        if number not in self._recent:
+            self._recent[number] = self.regrid(self.reference.read(number)[0])
+        found = self._recent[number]
+        for old in [n for n in self._recent if n <= number - keep]:
+            del self._recent[old]
+        return found
 
 
 def prepare(
@@ -164,26 +173,28 @@ class _Cycle:
         fields = estimate.value.read(number)
         self.members = fields if estimate.value.members > 1 else None
         self.value = fields.mean(axis=0)
-        self.reference = comparison.on_grid(number)
+        # the earlier one first: it is remembered, or read with what follows it
+        earlier = _earlier(comparison, lag, number)
+        self.reference = comparison.on_grid(number, lag)
         self.spread = None if estimate.spread is None else estimate.spread.read(number)[0]
         self.standards: dict[str, np.ndarray] = {}
         if normals is not None:
             self.standards["climatology"] = normals.at(number)
-        if lag:
-            self.standards["persistence"] = _persisted(comparison, normals, lag, number)
+        if earlier is not None and normals is not None:
+            earlier = earlier + normals.at(number) - normals.at(number - lag)
+        if earlier is not None:
+            self.standards["persistence"] = earlier
         if estimate.background is not None:
             self.standards["background"] = estimate.background.read(number).mean(axis=0)
 
 
-def _persisted(
-    comparison: FieldComparison, normals: Normals | None, lag: int, number: int
-) -> np.ndarray:
-    """Reference of some cycles before, as an anomaly where there is a climatology."""
-    before = number - lag
-    if before not in comparison.reference.numbers:
+def _earlier(comparison: FieldComparison, lag: int, number: int) -> np.ndarray | None:
+    """Reference of some cycles before; NaN where there is none; None without persistence."""
+    if not lag:
+        return None
+    if number - lag not in comparison.reference.numbers:
         return np.full(comparison.estimate.grid.shape, np.nan)
-    field = comparison.on_grid(before)
-    return field if normals is None else field + normals.at(number) - normals.at(before)
+    return comparison.on_grid(number - lag, lag + 1)
 
 
 class _Collector:

@@ -447,7 +447,8 @@ def _joined(
     if len(estimates) > 1:
         out = out.assign_coords(variable_units=("variable", [e.unit for e in estimates]))
     else:
-        out = out.assign_coords(variable=names[0])
+        # as an object: strings of fixed width are not stable in zarr
+        out = out.assign_coords(variable=((), np.array(names[0], dtype=object)))
     each = [found[names[0], r].attrs for r in references]
     same = {k: v for k, v in each[0].items() if all(a.get(k) == v for a in each)}
     for r, attrs in zip(references, each, strict=True):
