@@ -265,7 +265,8 @@ class Labels:
         if member in self.source.original.coords:
             theirs = self.source.original[member].variable
             if self.models > 1:
-                theirs = theirs.copy(data=np.tile(theirs.values, self.models))
+                repeated = np.tile(theirs.values, self.models)
+                theirs = xr.Variable((member,), repeated, theirs.attrs)
             da = da.assign_coords({member: theirs})
         if self.models > 1:
             number = np.repeat(np.arange(self.models), da.sizes[member] // self.models)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 
-from xdeepda.architectures import ArchitectureSpec, architecture_spec, fitting
+from xdeepda.architectures import LONGEST_LAG, ArchitectureSpec, architecture_spec, fitting
 from xdeepda.bridge import Simulator, Tensors, TruthReader, weights_of
 from xdeepda.climatology import harmonics_of
 from xdeepda.core.architecture import Architecture
@@ -33,8 +34,27 @@ from xdeepda.training.settings import (
     settings_for,
     training_bytes,
 )
+from xdeepda.training.several import train_each
+from xdeepda.training.smoothing import (
+    SHARE,
+    SmootherTrainer,
+    joined_records,
+    smoother_checkpoint,
+    smoother_settings,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    Labelled = xr.Dataset | xr.DataArray
 
 logger = logging.getLogger("xdeepda")
+
+
+@overload
+def train(ds: Labelled, network: Any, **arguments: Any) -> Model: ...
+@overload
+def train(ds: Sequence[Labelled], network: Any, **arguments: Any) -> list[Model]: ...
 
 
 def train(
@@ -44,6 +64,7 @@ def train(
     var: str | list[str] | None = None,
     cycle: str = "pentad",
     architecture: str | ArchitectureSpec = "default",
+    window: tuple[int, int] = (0, 0),
     validation: float = 0.15,
     epochs: int | None = None,
     budget: str | float | None = None,
@@ -54,7 +75,7 @@ def train(
     progress: bool = True,
     climatology: int | str | None = None,
     **settings: Any,
-) -> Model:
+) -> Model | list[Model]:
     """Train a model on a control simulation.
 
     No real observation enters: they are simulated from the run, through the
@@ -62,9 +83,10 @@ def train(
 
     Parameters
     ----------
-    ds : Dataset or DataArray
+    ds : Dataset or DataArray, or a list of these
         The control run: (time, depth, latitude, longitude) or fewer axes, any names
-        and order.  A dask-backed run is streamed.
+        and order.  A dask-backed run is streamed.  Of several runs, on one grid, each
+        is trained on by itself, with the same seed.
     network : Network
         Where, when and how accurately is measured.
     var : str or list of str, optional
@@ -74,6 +96,11 @@ def train(
     architecture : str or ArchitectureSpec
         "default", "increment", "hybrid", "deepda2024", or one of
         :mod:`xdeepda.architectures` with settings.
+    window : (0, int)
+        Cycles whose observations enter an analysis, relative to it.  (0, 0) is a filter,
+        which knows the past through its background.  (0, n) is a smoother for
+        reanalyses: the filter, and a network that takes what later observations tell
+        back by up to n cycles; it gets a share of the epochs and of the budget.
     validation : float
         Fraction of the years, the last ones, that is never trained on.
     epochs : int, optional
@@ -81,8 +108,10 @@ def train(
     budget : str or float, optional
         Wall-clock limit of the optimisation ("10min", "2h", or seconds), within which
         the learning rate falls to zero.  Results then depend on the speed of the machine.
+        Of several runs, each has this budget.
     checkpoint : path, optional
-        File that is written after each epoch.
+        File that is written after each epoch; of several runs one for each, with ``-0``,
+        ``-1``, ... before the ending of its name.
     resume : bool
         Go on from `checkpoint` if it exists; equals one uninterrupted run to the bit
         (without `budget`).
@@ -100,8 +129,8 @@ def train(
 
     Returns
     -------
-    Model
-        The best by validation, with ``model.history``.
+    Model, or a list of these
+        The best by validation, with ``model.history``; one for each run of a list.
 
     Raises
     ------
@@ -121,11 +150,19 @@ def train(
     >>> network = xdeepda.Network.simulated(control, "argo")  # doctest: +SKIP
     >>> model = xdeepda.train(control, network, var="thetao", cycle="month")  # doctest: +SKIP
     """
+    if isinstance(ds, (list, tuple)):
+        return train_each(
+            train, ds, network, var=var, cycle=cycle, architecture=architecture,
+            window=window, validation=validation, epochs=epochs, budget=budget,
+            checkpoint=checkpoint, resume=resume, device=device, seed=seed, progress=progress,
+            climatology=climatology, **settings,
+        )  # fmt: skip
     problems = Problems("train")
     source, split = open_run(ds, var, cycle, validation, problems)
     spec, chosen, seconds = _check_arguments(
         architecture, network, epochs, budget, checkpoint, resume, settings, problems
     )
+    spec = _windowed(spec, window, problems)
     check_machine(device, seed, problems)
     if source is None or spec is None or chosen is None:
         problems.raise_if_any()
@@ -133,7 +170,7 @@ def train(
     assert spec is not None
     assert chosen is not None
     _check_climatology(climatology, source, problems)
-    _check_length(chosen, split, source, problems)
+    _check_length(chosen, spec, split, source, problems)
     spec = _fitting(spec, split)
     observing = _observing(network, source, problems)
     if not len(problems):
@@ -152,25 +189,28 @@ def train(
         simulator = Simulator(tensors, observing[0], source, observing[1])
         if module.learns_errors:
             fit_errors(module, reader, simulator, Period(0, split), spec.settings["ensemble"], seed)
-        trainer = Trainer(
-            module,
-            reader,
-            simulator,
-            Period(0, split),
-            Period(split, len(source)),
-            chosen,
-            seed=seed,
-            budget=seconds,
-            checkpoint=checkpoint,
-            fingerprint=_fingerprint(prepared, spec, chosen, network, seed),
-        )
-        if resume and os.path.exists(checkpoint or ""):
-            trainer.load_checkpoint()
-        elif os.path.exists(checkpoint or ""):
-            logger.warning("train: %s will be overwritten; resume=True goes on from it", checkpoint)
-        _run(trainer, progress)
-        trainer.use_best()
-    return _finish(prepared, spec, module, trainer, network, seed)
+        periods = Period(0, split), Period(split, len(source))
+        common = {
+            "seed": seed,
+            "fingerprint": _fingerprint(prepared, spec, chosen, network, seed),
+        }
+        share = SHARE if module.lag else 0.0
+        first = Trainer(
+            module, reader, simulator, *periods, chosen,
+            budget=None if seconds is None else (1 - share) * seconds,
+            checkpoint=checkpoint, **common,
+        )  # fmt: skip
+        trainers = [first]
+        _run(first, resume, progress)
+        if module.lag:
+            second = SmootherTrainer(
+                module, reader, simulator, *periods, smoother_settings(chosen, module),
+                budget=None if seconds is None else share * seconds,
+                checkpoint=smoother_checkpoint(checkpoint), **common,
+            )  # fmt: skip
+            trainers.append(second)
+            _run(second, resume, progress)
+    return _finish(prepared, spec, module, trainers, network, seed)
 
 
 def _check_arguments(
@@ -216,6 +256,36 @@ def _check_arguments(
     return spec, chosen, seconds
 
 
+def _windowed(
+    spec: ArchitectureSpec | None, window: Any, problems: Problems
+) -> ArchitectureSpec | None:
+    """Specification with the lag of a smoother."""
+    good = (
+        isinstance(window, (tuple, list))
+        and len(window) == 2
+        and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in window)
+        and window[0] == 0
+        and 0 <= window[1] <= LONGEST_LAG
+    )
+    if not good:
+        problems.add(
+            "window is (0, n): how many later cycles enter an analysis",
+            found=repr(window),
+            expected=f"n from 0 (a filter) to {LONGEST_LAG}; earlier ones enter by the background",
+        )
+        return spec
+    if spec is None or window[1] == 0:
+        return spec
+    if "lag" not in spec.settings:
+        problems.add(
+            f"the architecture {spec.name!r} has no smoother",
+            found=f"window={tuple(window)}",
+            todo="window=(0, 0), or another architecture",
+        )
+        return spec
+    return ArchitectureSpec(spec.name, {**spec.settings, "lag": int(window[1])})
+
+
 def _check_checkpoint(path: Path, problems: Problems) -> None:
     """A checkpoint must be writable before the first epoch, not after it."""
     if not path.parent.is_dir():
@@ -255,14 +325,25 @@ def _fitting(spec: ArchitectureSpec, split: int) -> ArchitectureSpec:
 
 
 def _check_length(
-    settings: TrainingSettings, split: int, source: RunSource, problems: Problems
+    settings: TrainingSettings,
+    spec: ArchitectureSpec,
+    split: int,
+    source: RunSource,
+    problems: Problems,
 ) -> None:
     """Gradients cannot go back through more cycles than there are to train on."""
-    if 0 < split < settings.cycles:
-        problems.add(
-            f"cycles={settings.cycles} is more than there is to train on",
-            found=f"{split} {source.cycle.name}s",
-        )
+    needed = {f"cycles={settings.cycles}": settings.cycles}
+    lag = spec.settings.get("lag", 0)
+    if lag:
+        # two sequences in each half of the run
+        needed[f"window=(0, {lag})"] = 4 * (lag + 1)
+    for name, cycles in needed.items():
+        if 0 < split < cycles:
+            problems.add(
+                f"{name} is more than there is to train on",
+                found=f"{split} {source.cycle.name}s",
+                expected=f"at least {cycles}",
+            )
 
 
 def _check_climatology(climatology: Any, source: Any, problems: Problems) -> None:
@@ -359,9 +440,16 @@ def _fingerprint(
     }
 
 
-def _run(trainer: Trainer, progress: bool) -> None:
-    """Run with a progress bar over the epochs."""
-    with progress_bar(trainer.settings.epochs, "train", progress, "epoch") as bar:
+def _run(trainer: Trainer, resume: bool, progress: bool) -> None:
+    """Run with a progress bar over the epochs, from the checkpoint on; load the best weights."""
+    checkpoint = trainer.checkpoint
+    if checkpoint is not None and checkpoint.exists():
+        if resume:
+            trainer.load_checkpoint()
+        else:
+            logger.warning("train: %s will be overwritten; resume=True goes on from it", checkpoint)
+    name = "train the smoother" if trainer.smoother else "train"
+    with progress_bar(trainer.settings.epochs, name, progress, "epoch") as bar:
         bar.update(trainer.epoch)
 
         def report(row: dict[str, float]) -> None:
@@ -371,30 +459,39 @@ def _run(trainer: Trainer, progress: bool) -> None:
             )
 
         trainer.run(report)
+    trainer.use_best()
 
 
 def _finish(
     prepared: Prepared,
     spec: ArchitectureSpec,
     module: Architecture,
-    trainer: Trainer,
+    trainers: list[Trainer],
     network: Any,
     seed: int,
 ) -> Model:
     """Model with weights, calibration, provenance and history."""
-    score = trainer.best_score
+    scores = [trainer.best_score for trainer in trainers]
+    filtered, score = scores[0], scores[-1]
+    assert filtered is not None
     assert score is not None
     provenance = {
         "seed": int(seed),
         "network": repr(network),
-        "settings": asdict(trainer.settings),
-        "epochs": trainer.epoch,
-        "steps": trainer.steps,
+        "settings": asdict(trainers[0].settings),
+        "epochs": trainers[0].epoch,
+        "steps": trainers[0].steps,
         "xdeepda_version": package_version(),
         "validation_score": score.total,
     }
-    records = {k: np.array(v, dtype=np.float64) for k, v in trainer.records.items()}
-    return prepared.model(spec, weights_of(module), calibration_of(score), provenance, records)
+    records = trainers[0].records
+    calibration = calibration_of(filtered)
+    if module.lag:
+        provenance["filter_validation_score"] = filtered.total
+        records = joined_records(records, trainers[1].records, module.lag)
+        calibration["smoothed"] = calibration_of(score)["analysis"]
+    arrays = {k: np.array(v, dtype=np.float64) for k, v in records.items()}
+    return prepared.model(spec, weights_of(module), calibration, provenance, arrays)
 
 
 def calibration_of(score: Score) -> dict[str, np.ndarray]:
