@@ -24,6 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "distances": (0.4, 1.0, 2.5),
         "partial": True,
         "kernel": 5,
+        "lag": 0,
     },
     "hybrid": {
         "patterns": 144,
@@ -40,6 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "distances": (0.4, 1.0),
         "partial": True,
         "kernel": 5,
+        "lag": 0,
     },
     "deepda2024": {"quirks": ()},
     "climatology": {},
@@ -87,6 +89,8 @@ QUIRKS = (
 )
 #: Largest number and longest list that a setting may hold; a model file cannot ask for more.
 _LARGEST, _LONGEST = 4096, 64
+#: Most later cycles whose observations may enter an analysis.
+LONGEST_LAG = 64
 #: Largest number that is no count, such as a distance: half the circumference of the Earth in km.
 _FARTHEST = 20015.0
 
@@ -146,7 +150,9 @@ def _check_setting(name: str, value: Any, default: Any) -> None:
     if isinstance(default, bool):
         good = isinstance(value, bool)
     elif isinstance(default, int):
-        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+        # counts, of which few may be none
+        least = min(1, default)
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST
     else:
         good = isinstance(value, (int, float)) and 0 < value <= _FARTHEST
     if not good:
@@ -177,6 +183,8 @@ def increment(**settings: Any) -> ArchitectureSpec:
         Learned partial convolution as observation operator (True).
     kernel : int
         Its size in cells (5).
+    lag : int
+        Later cycles whose observations enter an analysis (0); ``train`` sets it by ``window``.
 
     Returns
     -------
@@ -217,8 +225,8 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
         Combinations of the observations of a water column that the EnOI keeps (6).
     forecast_width : int
         Features of the network that corrects the forecast (24).
-    width, deep_width, dilations, distances, partial, kernel
-        Of the network, see :func:`increment` (40, 80, (1, 2, 4, 8), (0.4, 1.0), True, 5).
+    width, deep_width, dilations, distances, partial, kernel, lag
+        Of the network, see :func:`increment` (40, 80, (1, 2, 4, 8), (0.4, 1.0), True, 5, 0).
 
     Returns
     -------

@@ -55,7 +55,8 @@ class Model:
     climatology : Climatology
     statistics : Statistics
     calibration : dict of numpy.ndarray, shape (C,)
-        Factors on the predicted variance of analysis and background, from validation years.
+        Factors on the predicted variance of analysis and background, and of the smoothed
+        analysis of a smoother, from validation years.
     provenance : dict
         Training period, settings, network, seed, versions.
     records : dict of numpy.ndarray
@@ -76,6 +77,11 @@ class Model:
     calibration: dict[str, np.ndarray]
     provenance: dict[str, Any] = field(default_factory=dict)
     records: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Cycles whose observations enter an analysis: (0, 0) of a filter, (0, n) of a smoother."""
+        return 0, int(self.architecture.settings.get("lag", 0))
 
     @property
     def history(self) -> xr.Dataset:
@@ -206,6 +212,7 @@ _HISTORY_WORDS = {
     "validation_background": "the same for the background",
     "validation_rmse": "RMSE of the analysis / RMSE of climatology by channel",
     "validation_spread_skill": "predicted standard deviation / RMSE by channel, uncalibrated",
+    "lag": "later cycles that entered the validated analyses: 0 while the filter was trained",
     "learning_rate": "learning rate at the end of the epoch",
     "seconds": "wall-clock time since the start of the training",
 }
@@ -302,8 +309,11 @@ def _assemble(arrays: dict[str, np.ndarray], text: dict[str, Any]) -> Model:
     statistics = Statistics(**groups["statistics"])
     climatology = Climatology(arrays["climatology"])
     _check_arrays(shape, climatology, statistics, groups)
+    architecture = ArchitectureSpec(text["architecture"], text["settings"])
+    if architecture.settings.get("lag") and "smoothed" not in groups["calibration"]:
+        raise ModelFileError("a smoother without the calibration of its analyses")
     return Model(
-        architecture=ArchitectureSpec(text["architecture"], text["settings"]),
+        architecture=architecture,
         weights=groups["weights"],
         grid=grid,
         cycle=Cycle(text["cycle"]),
@@ -361,6 +371,8 @@ def _check_arrays(
 ) -> None:
     """Refuse arrays that are not of the shape that variables and grid ask for, or not finite."""
     channels = shape[0] * shape[1]
+    if not {"analysis", "background"} <= groups["calibration"].keys():
+        raise ModelFileError("its calibration is missing")
     harmonics = climatology.coefficients.shape[0]
     if harmonics % 2 == 0:
         raise ModelFileError(f"climatology of {harmonics} coefficients, expected an odd number")
@@ -371,7 +383,7 @@ def _check_arrays(
         "persistence": (statistics.persistence, (channels, *shape[2:])),
         "correlation": (statistics.correlation, (channels, channels)),
         "length": (statistics.length, (2,)),
-        **{k: (groups["calibration"][k], (channels,)) for k in ("analysis", "background")},
+        **{k: (c, (channels,)) for k, c in groups["calibration"].items()},
         **{k: (w, w.shape) for k, w in groups["weights"].items()},
     }
     for name, (array, wanted) in expected.items():

@@ -44,6 +44,8 @@ class Architecture(nn.Module):
     forecasts_variance = False
     #: Name of the module that is fitted to the control run before the training, if there is one.
     fitted: str | None = None
+    #: Later cycles whose observations enter an analysis: 0 for a filter.
+    lag = 0
     #: Largest analysis anomaly in climatological standard deviations, where there is a guard.
     cap: float | None = None
 
@@ -90,6 +92,21 @@ class Architecture(nn.Module):
     def analyse(self, background: State, observed: Observed) -> State:
         """Analysis from background and observations."""
         raise NotImplementedError
+
+    def smooth(self, analyses: Sequence[State], backgrounds: Sequence[State]) -> list[State]:
+        """Consecutive analyses as they are seen from the last of them.
+
+        Parameters
+        ----------
+        analyses, backgrounds : sequence of State
+            Of the same cycles.
+
+        Returns
+        -------
+        list of State
+            As many; the last is the last analysis.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is no smoother")
 
 
 class ClimatologyArchitecture(Architecture):

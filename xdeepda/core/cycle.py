@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -41,6 +42,50 @@ def cycle(
             observed = screen(background, observed)
         state = architecture.analyse(background, observed)
         yield background, state
+
+
+class Lagged:
+    """Analyses that wait for the observations of some later cycles.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        A smoother; with a lag of 0 nothing waits.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.architecture, self.lag = architecture, architecture.lag
+        self.held: deque[tuple[State, State]] = deque()
+
+    def add(self, background: State, analysis: State) -> tuple[State, State] | None:
+        """Take a cycle; background and smoothed analysis of the one that need wait no longer."""
+        self.held.append((background, analysis))
+        return self._first() if len(self.held) > self.lag else None
+
+    def rest(self) -> Iterator[tuple[State, State]]:
+        """Cycles that still wait, with as many later ones as there are."""
+        while self.held:
+            yield self._first()
+
+    def _first(self) -> tuple[State, State]:
+        """The cycle that has waited longest, seen from the latest."""
+        backgrounds, analyses = zip(*self.held, strict=True)
+        background, analysis = self.held.popleft()
+        if len(analyses) > 1:
+            analysis = self.architecture.smooth(analyses, backgrounds)[0]
+        return background, analysis
+
+
+def smoothed(
+    architecture: Architecture, steps: Iterable[tuple[State, State]]
+) -> Iterator[tuple[State, State]]:
+    """Backgrounds and analyses of :func:`cycle`, these smoothed."""
+    window = Lagged(architecture)
+    for background, analysis in steps:
+        ready = window.add(background, analysis)
+        if ready is not None:
+            yield ready
+    yield from window.rest()
 
 
 def perturb(observed: Observed, generator: torch.Generator) -> Observed:

@@ -333,6 +333,33 @@ class ReducedFilter(nn.Module):
                 )
         return mean, after
 
+    def smoothed(self, after: Tensor, before: Tensor) -> Tensor:
+        """What later observations change in the means of consecutive analyses, but the last.
+
+        Parameters
+        ----------
+        after, before : Tensor, shape (B, T, k, 1 + k)
+            Coefficients and covariances of analyses and backgrounds, packed.
+
+        Returns
+        -------
+        Tensor, shape (B, T - 1, n)
+
+        References
+        ----------
+        Rauch, Tung & Striebel (1965), doi:10.2514/3.3166.
+        """
+        operator = self.exact(self.operator)
+        later, moved = after[:, -1, :, :1], []
+        for n in reversed(range(after.shape[1] - 1)):
+            mean, covariance = after[:, n, :, :1], after[:, n, :, 1:]
+            root = torch.linalg.cholesky(before[:, n + 1, :, 1:])
+            missed = torch.cholesky_solve(later - before[:, n + 1, :, :1], root)
+            step = covariance @ (operator.mT @ missed)
+            moved.append(self.fields(step[..., 0]))
+            later = mean + step
+        return torch.stack(moved[::-1], dim=1)
+
     def fields(self, coefficients: Tensor) -> Tensor:
         """Cells of the sea of coefficients (B, k); (B, n)."""
         return coefficients.to(self.patterns.dtype) @ self.patterns.mT

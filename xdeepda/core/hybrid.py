@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from xdeepda.core.classical import Mesh, afloat, low_rank_variance
 from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, Sea, mesh_of, packed
-from xdeepda.core.innovations import InnovationArchitecture, TwoScales
+from xdeepda.core.innovations import InnovationArchitecture
+from xdeepda.core.layers import TwoScales
 from xdeepda.core.state import Geometry, Observed, State
 
 #: Weights of the classical schemes at the start: the local one leads.
@@ -122,7 +123,7 @@ class HybridArchitecture(InnovationArchitecture):
         Combinations of the observations of a column that the EnOI keeps.
     forecast_width : int
         Features of the network of the forecast.
-    width, deep_width, dilations, distances, partial, kernel
+    width, deep_width, dilations, distances, partial, kernel, lag
         See :class:`xdeepda.core.innovations.InnovationArchitecture`.
     """
 
@@ -152,6 +153,7 @@ class HybridArchitecture(InnovationArchitecture):
         distances: tuple[float, ...] = (0.4, 1.0),
         partial: bool = True,
         kernel: int = 5,
+        lag: int = 0,
     ) -> None:
         channels = geometry.channels
         super().__init__(
@@ -164,6 +166,8 @@ class HybridArchitecture(InnovationArchitecture):
             kernel=kernel,
             extra=4 * channels,
             outputs=4 * channels,
+            lag=lag,
+            hint=True,
         )
         self.truncation = truncation
         self.sea = Sea(geometry)
@@ -286,6 +290,18 @@ class HybridArchitecture(InnovationArchitecture):
         first = (1 + torch.tanh(trust)) * (1 - share) * local + share * ahead
         mean = background.mean + first + correction * informed * self.deviation
         return State(self.capped(mean) * self.wet, variance * self.wet, carried)
+
+    @torch.no_grad()
+    def hints(self, analyses: Sequence[State], backgrounds: Sequence[State]) -> list[Tensor]:
+        """Corrections of the filter's analyses by its own smoother."""
+        after = torch.stack([self._carried(state) for state in analyses], dim=1)
+        before = torch.stack([self._carried(state) for state in backgrounds], dim=1)
+
+        def step(classical: Classical, after: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+            return (classical.filter.smoothed(after, before),)
+
+        (moved,) = self._by_fold(step, after, before)
+        return list(self.sea.field(moved).unbind(dim=1))
 
     @torch.no_grad()
     def _classical(self, background: State, observed: Observed) -> tuple[Tensor, ...]:

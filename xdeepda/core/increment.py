@@ -30,6 +30,7 @@ class IncrementArchitecture(InnovationArchitecture):
         distances: tuple[float, ...] = (0.4, 1.0, 2.5),
         partial: bool = True,
         kernel: int = 5,
+        lag: int = 0,
     ) -> None:
         channels = geometry.channels
         super().__init__(
@@ -41,6 +42,7 @@ class IncrementArchitecture(InnovationArchitecture):
             partial=partial,
             kernel=kernel,
             outputs=2 * channels,
+            lag=lag,
         )
         # the first guess of the increment: the smooth averages, mixed between channels
         self.spread = nn.Conv2d(len(distances) * channels, channels, 1, bias=False)

@@ -11,111 +11,22 @@ successive corrections of Barnes 1964), which spread a single profile far.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from xdeepda.core.architecture import Architecture
+from xdeepda.core.layers import TwoScales
 from xdeepda.core.partial_conv import PartialConv
+from xdeepda.core.smoother import Smoother
 from xdeepda.core.smoothing import GaussianSmoother
 from xdeepda.core.state import Geometry, Observed, State
 
 #: Largest analysis anomaly, in climatological standard deviations of the cell: a guard
 #: against runaway cycling that no real ocean reaches.
 CAP = 10.0
-
-
-class PeriodicConv(nn.Conv2d):
-    """A 3 x 3 convolution, padded by zeros in Y and, where cyclic, periodically in X."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        cyclic: bool,
-        *,
-        stride: tuple[int, int] = (1, 1),
-        dilation: int = 1,
-    ) -> None:
-        super().__init__(inputs, outputs, 3, stride=stride, dilation=dilation)
-        self.cyclic = cyclic
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, Y, X)
-        """Convolve; sizes are kept (or divided by the stride, rounded up)."""
-        reach = self.dilation[0]
-        x = wrap(x, reach) if self.cyclic else functional.pad(x, (reach, reach, 0, 0))
-        return super().forward(functional.pad(x, (0, 0, reach, reach)))
-
-
-def wrap(x: Tensor, reach: int) -> Tensor:
-    """Pad the last axis periodically, also further than its length."""
-    size = x.shape[-1]
-    if reach <= size:
-        return torch.cat([x[..., size - reach :], x, x[..., :reach]], dim=-1)
-    index = torch.arange(-reach, size + reach, device=x.device) % size
-    return x[..., index]
-
-
-class Residual(nn.Module):
-    """Two dilated convolutions around an identity."""
-
-    def __init__(self, width: int, dilation: int, cyclic: bool) -> None:
-        super().__init__()
-        self.first = PeriodicConv(width, width, cyclic, dilation=dilation)
-        self.second = PeriodicConv(width, width, cyclic, dilation=dilation)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add what the convolutions find."""
-        return x + self.second(functional.silu(self.first(functional.silu(x))))
-
-
-class TwoScales(nn.Module):
-    """A network that looks at the full resolution, and wider at half of it.
-
-    Parameters
-    ----------
-    inputs, width, deep_width, outputs : int
-        Features that come in, at full and at half resolution, and that go out; zero at first.
-    dilations : tuple of int
-        Of the residual blocks at half resolution.
-    shape : tuple of two int
-        Sizes (Y, X); an axis that is short or odd is not halved.
-    cyclic : bool
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        width: int,
-        deep_width: int,
-        outputs: int,
-        *,
-        dilations: tuple[int, ...],
-        shape: tuple[int, int],
-        cyclic: bool,
-    ) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(inputs, width, 1)
-        stride_y, stride_x = (2 if s >= 8 and s % 2 == 0 else 1 for s in shape)
-        self.down = PeriodicConv(width, deep_width, cyclic, stride=(stride_y, stride_x))
-        self.blocks = nn.ModuleList(Residual(deep_width, d, cyclic) for d in dilations)
-        self.join = PeriodicConv(width + deep_width, width, cyclic)
-        self.head = nn.Conv2d(width, outputs, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, Y, X) -> (B, outputs, Y, X)
-        """Fields that the network makes of features."""
-        fine = self.enter(x)
-        coarse = self.down(functional.silu(fine))
-        for block in self.blocks:
-            coarse = block(coarse)
-        coarse = functional.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
-        joined = self.join(functional.silu(torch.cat([fine, coarse], dim=1)))
-        return self.head(functional.silu(joined))
 
 
 class Innovations(NamedTuple):
@@ -149,6 +60,10 @@ class InnovationArchitecture(Architecture):
         Features that a subclass adds.
     outputs : int
         Fields that the network gives.
+    lag : int
+        Later cycles whose observations enter an analysis.
+    hint : bool
+        Whether a subclass smooths something of its own, see :meth:`hints`.
     """
 
     cap = CAP
@@ -165,6 +80,8 @@ class InnovationArchitecture(Architecture):
         kernel: int,
         extra: int = 0,
         outputs: int,
+        lag: int = 0,
+        hint: bool = False,
     ) -> None:
         super().__init__(geometry)
         self.deviation: Tensor
@@ -198,6 +115,9 @@ class InnovationArchitecture(Architecture):
             cyclic=cyclic,
         )
         self.memory_shift = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.lag, self.smoother = lag, None
+        if lag > 0:
+            self.smoother = Smoother(geometry, self.deviation, self.inverse, self.static, hint=hint)
 
     def memory(self) -> Tensor:
         """Persistence of the control run, shifted by a learned amount per channel."""
@@ -228,6 +148,23 @@ class InnovationArchitecture(Architecture):
         if self.partial is not None:
             features.append(self.partial(innovation, seen.gain)[0])
         return torch.cat([*features, *more], dim=1)
+
+    def smooth(self, analyses: Sequence[State], backgrounds: Sequence[State]) -> list[State]:
+        """Consecutive analyses as they are seen from the last of them."""
+        if self.smoother is None:
+            return super().smooth(analyses, backgrounds)
+        out, memory = [analyses[-1]], self.memory()
+        hints = self.hints(analyses, backgrounds)
+        for n in reversed(range(len(analyses) - 1)):
+            made = self.smoother(analyses[n], backgrounds[n + 1], out[-1], memory, hints[n])
+            out.append(State(self.capped(made.mean) * self.wet, made.variance))
+        return out[::-1]
+
+    def hints(
+        self, analyses: Sequence[State], backgrounds: Sequence[State]
+    ) -> Sequence[Tensor | None]:
+        """Corrections (B, C, Y, X) of all analyses but the last that another scheme makes."""
+        return [None] * (len(analyses) - 1)
 
     def reached(self, mask: Tensor) -> Tensor:
         """1 near observations, fading to exactly 0 where none is within reach; (B, 1, Y, X)."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xdeepda.bridge import Simulator, TruthReader
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.cycle import cycle
+from xdeepda.core.cycle import cycle, smoothed
 from xdeepda.core.state import State, climatological
 from xdeepda.training.settings import TrainingSettings
 
@@ -155,13 +155,20 @@ class Score:
 
 
 def _rollout(
-    module: Architecture, reader: TruthReader, simulator: Simulator, period: Period, seed: int
+    module: Architecture,
+    reader: TruthReader,
+    simulator: Simulator,
+    period: Period,
+    seed: int,
+    smooth: bool = False,
 ) -> Iterator[tuple[Tensor, State, State]]:
     """Truth, background and analysis of consecutive cycles, from a climatological start."""
     rng = np.random.default_rng(seed)
     positions = range(period.start, period.stop)
     observations = (simulator(reader.read(p, p + 1), np.array([p]), rng) for p in positions)
     steps = cycle(module, climatological(reader.tensors.geometry, 1), observations)
+    if smooth:
+        steps = smoothed(module, steps)
     for position, (background, analysis) in zip(positions, steps, strict=True):
         yield reader.read(position, position + 1), background, analysis
 
@@ -210,6 +217,7 @@ def rollout_score(
     period: Period,
     seed: int,
     spinup: int,
+    smooth: bool = False,
 ) -> Score:
     """Score one long cycled run over a period, from a climatological start.
 
@@ -223,9 +231,11 @@ def rollout_score(
         Of the observations; the same at every validation.
     spinup : int
         Cycles at the start that are not scored.
+    smooth : bool
+        Score what a smoother makes of the analyses.
     """
     sums = torch.zeros(5, reader.tensors.shape[0], dtype=torch.float64)
-    steps = _rollout(module, reader, simulator, period, seed)
+    steps = _rollout(module, reader, simulator, period, seed, smooth)
     for number, (truth, background, analysis) in enumerate(steps):
         if number < spinup:
             continue

@@ -26,7 +26,7 @@ from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import cycle
 from xdeepda.core.discriminator import Discriminator3D
 from xdeepda.core.losses import discriminator_loss, gaussian_nll, generator_adversarial_loss
-from xdeepda.core.state import State
+from xdeepda.core.state import Observed, State
 from xdeepda.errors import DivergenceError, InputError
 from xdeepda.training.lanes import Lanes, Period, Score, rollout_score
 from xdeepda.training.settings import TrainingSettings
@@ -52,6 +52,9 @@ class Trainer:
         Of model settings and data; a checkpoint of another one is not resumed.
     """
 
+    #: Whether the smoother is trained, on analyses of a trained filter; else the filter.
+    smoother = False
+
     def __init__(
         self,
         module: Architecture,
@@ -74,8 +77,13 @@ class Trainer:
         self.spinup = min(per_year, max(1, len(validation) // 4))
         self.lanes = Lanes(reader, training, settings, per_year, module.folds)
         self.rng = np.random.default_rng(seed)
+        self.trained = {
+            name: value
+            for name, value in module.named_parameters()
+            if name.startswith("smoother.") == self.smoother
+        }
         self.optimiser = torch.optim.AdamW(
-            module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.trained.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.discriminator: Discriminator3D | None = None
         if settings.adversarial > 0:
@@ -86,7 +94,7 @@ class Trainer:
                 self.discriminator.parameters(), lr=settings.learning_rate
             )
         self.quirks: frozenset[str] = getattr(module, "quirks", frozenset())
-        self.average = {k: v.detach().clone() for k, v in module.named_parameters()}
+        self.average = {k: v.detach().clone() for k, v in self.trained.items()}
         self.best: dict[str, Tensor] = {k: v.clone() for k, v in self.average.items()}
         self.best_score: Score | None = None
         self.records: dict[str, list[Any]] = {}
@@ -153,7 +161,7 @@ class Trainer:
         few = Period(self.validation.start, self.validation.start + min(3, len(self.validation)))
         started = time.monotonic()
         self.module.eval()
-        rollout_score(self.module, self.reader, self.simulator, few, self.seed, 0)
+        self._rollout_score(few, self.seed, 0)
         return 1.2 * (time.monotonic() - started) * len(self.validation) / len(few)
 
     def _epoch(self, started: float) -> list[float]:
@@ -175,8 +183,8 @@ class Trainer:
             self.steps += 1
         return losses
 
-    def _step(self) -> float:
-        """One optimisation step through the cycles of a segment."""
+    def _segment(self) -> tuple[State, Tensor, list[Observed]]:
+        """Where the lanes stand; truths and observations of their next cycles."""
         state = self.lanes.prepare(self.rng)
         self.module.use_folds(torch.from_numpy(self.lanes.fold).to(state.mean.device))
         truths = self.lanes.truths()
@@ -185,6 +193,11 @@ class Trainer:
             self.simulator(truth, self.lanes.position + n, self.rng, groups)
             for n, truth in enumerate(truths)
         ]
+        return state, truths, observations
+
+    def _step(self) -> float:
+        """One optimisation step through the cycles of a segment."""
+        state, truths, observations = self._segment()
         loss: Tensor = torch.zeros(())
         pairs = []
         for truth, (background, analysis) in zip(
@@ -195,7 +208,17 @@ class Trainer:
             state = analysis
         if self.discriminator is not None:
             loss = loss + self._adversarial(pairs)
-        loss = loss / len(truths)
+        self.lanes.advance(state)
+        return self._descend(loss / len(truths))
+
+    def _descend(self, loss: Tensor) -> float:
+        """Step of the optimiser; return the loss.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is not finite.
+        """
         if not torch.isfinite(loss):
             raise DivergenceError(
                 f"the training loss is not finite in epoch {self.epoch + 1}; "
@@ -203,14 +226,16 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self.optimiser.step()
         self._update_average()
-        self.lanes.advance(state)
         return float(loss.detach())
 
-    def _loss(self, background: State, analysis: State, truth: Tensor) -> Tensor:
-        """Misfit of the analysis to the truth, and of its variance to the misfit."""
+    def _loss(self, background: State | None, analysis: State, truth: Tensor) -> Tensor:
+        """Misfit of the analysis to the truth, and of its variance to the misfit.
+
+        That of the variance of the background is added where there is one that is trained.
+        """
         weights = self.module.weights
         square = (analysis.mean - truth) ** 2
         if "unweighted_loss" in self.quirks:
@@ -221,7 +246,9 @@ class Trainer:
         loss = (by_channel * self.level_weights).mean()
         if self.settings.variance_loss and self.module.predicts_variance:
             floor = 1e-4 * self.module.clim_variance + (1 - self.module.wet)
-            told = [analysis, background] if self.module.forecasts_variance else [analysis]
+            told = [analysis]
+            if background is not None and self.module.forecasts_variance:
+                told.append(background)
             for state in told:
                 # the variance is learned for the errors as they are: it does not steer the cycle
                 likelihood = gaussian_nll(
@@ -250,7 +277,7 @@ class Trainer:
     def _update_average(self) -> None:
         """Running average of the weights, quick at first."""
         decay = min(self.settings.averaging, self.steps / (self.steps + 10))
-        for name, value in self.module.named_parameters():
+        for name, value in self.trained.items():
             self.average[name].lerp_(value, 1 - decay)
 
     def _record(self, losses: list[float], started: float) -> None:
@@ -272,19 +299,13 @@ class Trainer:
 
     def _validate(self) -> Score:
         """Score the averaged weights; keep them if they are the best."""
-        trained = {k: v.detach().clone() for k, v in self.module.named_parameters()}
+        trained = {k: v.detach().clone() for k, v in self.trained.items()}
         self._load(self.average)
         self.module.use_folds(None)
         self.module.eval()
         # a stream of its own, apart from that of the training by the second number
-        score = rollout_score(
-            self.module,
-            self.reader,
-            self.simulator,
-            self.validation,
-            int(np.random.SeedSequence((self.seed, 1)).generate_state(1)[0]),
-            self.spinup,
-        )
+        seed = int(np.random.SeedSequence((self.seed, 1)).generate_state(1)[0])
+        score = self._rollout_score(self.validation, seed, self.spinup)
         self._load(trained)
         if self.best_score is None or score.total < self.best_score.total:
             self.best_score, self.stale = score, 0
@@ -292,6 +313,12 @@ class Trainer:
         else:
             self.stale += 1
         return score
+
+    def _rollout_score(self, period: Period, seed: int, spinup: int) -> Score:
+        """Score of the module as it is."""
+        return rollout_score(
+            self.module, self.reader, self.simulator, period, seed, spinup, self.smoother
+        )
 
     def use_best(self) -> None:
         """Load the best weights into the module."""
@@ -302,7 +329,7 @@ class Trainer:
     @torch.no_grad()
     def _load(self, weights: dict[str, Tensor]) -> None:
         """Set the trained weights; what was fitted stays."""
-        for name, value in self.module.named_parameters():
+        for name, value in self.trained.items():
             value.copy_(weights[name])
 
     def save_checkpoint(self) -> None:
@@ -313,7 +340,7 @@ class Trainer:
             judge = (self.discriminator.state_dict(), self.judge.state_dict())
         kept = {
             "fingerprint": self.fingerprint,
-            "module": dict(self.module.named_parameters()),
+            "module": self.trained,
             "average": self.average,
             "best": self.best,
             "best_score": None
