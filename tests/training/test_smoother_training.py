@@ -11,7 +11,7 @@ from xdeepda.errors import InputError
 
 @pytest.fixture(scope="module")
 def model(ocean, network, tiny):
-    return xdeepda.train(ocean, network, window=(0, 3), **{**tiny, "epochs": 4})
+    return xdeepda.train(ocean, network, window=(0, 3), var="thetao", **{**tiny, "epochs": 4})
 
 
 def test_the_smoother_is_better_than_its_filter(model):
@@ -24,7 +24,7 @@ def test_the_smoother_is_better_than_its_filter(model):
 
 
 def test_the_filter_does_not_know_of_the_smoother(ocean, network, tiny, model):
-    settings = {**tiny, "epochs": 4}
+    settings = {**tiny, "epochs": 4, "var": "thetao"}
     alone = xdeepda.train(ocean, network, **settings)
     for name, values in alone.weights.items():
         np.testing.assert_array_equal(values, model.weights[name], err_msg=name)
@@ -33,7 +33,7 @@ def test_the_filter_does_not_know_of_the_smoother(ocean, network, tiny, model):
 
 def test_cut_in_two_it_is_one_training(ocean, network, tiny, model, tmp_path):
     path = tmp_path / "checkpoint"
-    settings = {**tiny, "epochs": 4, "window": (0, 3), "checkpoint": path}
+    settings = {**tiny, "epochs": 4, "var": "thetao", "window": (0, 3), "checkpoint": path}
     first = xdeepda.train(ocean, network, **settings)
     assert first.hash == model.hash
     (tmp_path / "checkpoint.smoother").unlink()
@@ -53,7 +53,7 @@ def test_the_file_keeps_the_window(model, tmp_path):
 )
 def test_what_is_no_window(ocean, network, tiny, window):
     with pytest.raises(InputError, match="window is"):
-        xdeepda.train(ocean, network, window=window, **tiny)
+        xdeepda.train(ocean, network, var="thetao", window=window, **tiny)
 
 
 def test_no_smoother_and_too_short_a_run(ocean, network, tiny):
@@ -61,4 +61,4 @@ def test_no_smoother_and_too_short_a_run(ocean, network, tiny):
     with pytest.raises(InputError, match="'deepda2024' has no smoother"):
         xdeepda.train(ocean, network, architecture="deepda2024", window=(0, 2), **plain)
     with pytest.raises(InputError, match=r"window=\(0, 64\) is more than there is"):
-        xdeepda.train(ocean, network, window=(0, 64), **tiny)
+        xdeepda.train(ocean, network, var="thetao", window=(0, 64), **tiny)
