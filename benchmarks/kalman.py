@@ -9,6 +9,7 @@ tells them the climatology, too.
 
     python -m benchmarks kalman [--systems hybrid ...] [--settings partial=False ...]
     python -m benchmarks kalman --tune
+    python -m benchmarks kalman --settings lag=10 --systems hybrid exact_filter exact_smoother
 """
 
 from __future__ import annotations
@@ -67,18 +68,20 @@ def main(arguments: list[str]) -> int:
     parser = common.parser("kalman", str(__doc__).splitlines()[0])
     systems.add_options(parser, SYSTEMS)
     add_ocean(parser)
-    parser.add_argument("--tune", action="store_true", help="choose the settings of baselines")
+    systems.add_tune(parser)
     options = parser.parse_args(arguments)
     ocean = xdeepda.datasets.linear_ocean(tuple(options.shape))
     if options.tune:
-        tune(ground_of(ocean, options), options)
+        systems.tune(ground_of(ocean, options), GRIDS, options, ensemble=ENSEMBLE)
         return 0
     scene = scene_of(ocean, options)
     results = {
         s: run_limit(s, ocean, scene) if s in LIMITS else scene.run(s, options)
         for s in options.systems
     }
-    limit = "exact_filter" if "exact_filter" in results else None
+    # what sees later observations is compared with what does so best
+    limit = "exact_smoother" if dict(options.settings).get("lag") else "exact_filter"
+    limit = limit if limit in results else None
     title = f"kalman: {ocean.size} cells, {options.climatology} climatology, seed {options.seed}"
     stem = Path(options.out) / f"kalman_seed{options.seed}"
     scores.report(title, results, ocean.depth, stem, limit)
@@ -140,19 +143,3 @@ def exact(limit: Callable[..., Estimate], ocean: LinearOcean, cells: xr.Dataset)
     out["thetao_background"] = ocean.dataset(estimate.background, first).thetao
     out["thetao_spread"] = ocean.dataset(np.sqrt(estimate.variance), first).thetao - climate
     return out
-
-
-def tune(ground: systems.Ground, options: Any) -> None:
-    """Choose the settings of baselines on the validation years, and print them."""
-    for system in (s for s in options.systems if s in GRIDS):
-        given = {} if system == "kalman" else {"ensemble": ENSEMBLE}
-        model = xdeepda.baselines.tune(
-            ground.control, ground.network, system, var="thetao", cycle=ground.cycle,
-            validation=ground.validation, grid=GRIDS[system], seed=options.seed,
-            progress=False, **given,
-        )  # fmt: skip
-        for settings, score in model.provenance["tuning"]:
-            tried = {k: settings[k] for k in GRIDS[system]}
-            print(f"  {system}: {score:.4f} {tried}")
-        best = {k: model.architecture.settings[k] for k in (*given, *GRIDS[system])}
-        print(f"{system}: {best}", flush=True)

@@ -5,6 +5,7 @@ sparse and a dense network; all systems see the same numbers.  Scores are over t
 report years after one year of spin-up.
 
     python -m benchmarks osse --data FOLDER [--network sparse] [--systems increment ...]
+    python -m benchmarks osse --data FOLDER --tune [--systems enoi ...]
 """
 
 from __future__ import annotations
@@ -19,12 +20,34 @@ import xdeepda
 from benchmarks import common, scores, systems
 from benchmarks.networks import GridNetwork
 
-#: Settings of the baselines, chosen on years 49-54 as ``xdeepda.baselines.tune`` does.
+#: Settings of the baselines, chosen on years 49-54 as --tune does.
 TUNED: dict[str, dict[str, Any]] = {
     "oi": {"localisation": 5000.0},
     "enoi": {"localisation": 5000.0, "inflation": 0.7},
     "kalman": {"patterns": 200, "truncation": 6.0},
     "combined": {"localisation": 4000.0, "truncation": 6.0},
+}
+_DISTANCES = (3000.0, 4000.0, 5000.0, 6500.0)
+#: Values that --tune tries.
+GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "oi": {"localisation": _DISTANCES, "inflation": (0.7, 1.0, 1.5)},
+    "enoi": {
+        "localisation": _DISTANCES,
+        "inflation": (0.5, 0.7, 1.0, 1.5),
+        "damping": (0.7, 1.0, 1.4),
+    },
+    "kalman": {
+        "patterns": (100, 150, 200),
+        "truncation": (3.0, 6.0, 12.0),
+        "inflation": (1.0, 1.03),
+    },
+    "combined": {
+        "patterns": (100, 150, 200),
+        "truncation": (3.0, 6.0, 12.0),
+        "localisation": _DISTANCES,
+        "inflation": (0.5, 0.7, 1.0),
+        "damping": (0.7, 1.0, 1.4),
+    },
 }
 #: Months, of eight years, that are not scored.
 SPINUP = 12
@@ -36,11 +59,15 @@ def main(arguments: list[str]) -> int:
     add_network(parser)
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--report", choices=("test", "validation"), default="test")
+    systems.add_tune(parser)
     options = parser.parse_args(arguments)
     path = common.data_file(options.data, "models/mitgcm_a.nc")
     run = common.open_run(path)[["thetao"]].load()
     for name in networks_of(options):
-        one_network(run, name, options)
+        if options.tune:
+            systems.tune(ground_of(run, name), GRIDS, options)
+        else:
+            one_network(run, name, options)
     print(f"peak memory {common.peak_memory():.2f} GiB")
     return 0
 

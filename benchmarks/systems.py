@@ -114,6 +114,33 @@ def model_of(
     return model, seconds
 
 
+def add_tune(parser: argparse.ArgumentParser) -> None:
+    """Instead of a report, the settings of baselines can be chosen."""
+    parser.add_argument(
+        "--tune", action="store_true", help="choose the settings of baselines on validation years"
+    )
+
+
+def tune(
+    ground: Ground, grids: Mapping[str, Mapping[str, Sequence[Any]]], options: Any, **given: Any
+) -> None:
+    """Choose settings of baselines on the validation years; print what was tried and the best.
+
+    `given` settings are not tuned, for the baselines that have them.
+    """
+    for system in (s for s in options.systems if s in grids):
+        own = {k: v for k, v in given.items() if k in SETTINGS[system]}
+        model = xdeepda.baselines.tune(
+            ground.control, ground.network, system, var="thetao", cycle=ground.cycle,
+            validation=ground.validation, grid=grids[system], seed=options.seed, progress=False,
+            **own,
+        )  # fmt: skip
+        for settings, score in model.provenance["tuning"]:
+            print(f"  {system}: {score:.4f} { {k: settings[k] for k in grids[system]} }")
+        best = {k: model.architecture.settings[k] for k in (*own, *grids[system])}
+        print(f"{system}: {best}", flush=True)
+
+
 def with_seed(options: Any, seed: int) -> Any:
     """Options with another seed."""
     return argparse.Namespace(**{**vars(options), "seed": seed})

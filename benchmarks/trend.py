@@ -25,6 +25,7 @@ import xdeepda
 from benchmarks import common, osse, systems
 from benchmarks.networks import GridNetwork
 from benchmarks.twin import MODES
+from xdeepda.diagnostics.trends import linear_trend
 
 #: Years of the truths; the first year is spin-up.
 YEARS = {"w": (13, 42), "a": (33, 62)}
@@ -93,21 +94,10 @@ def yearly(values: xr.DataArray) -> np.ndarray:
 
 
 def trend(series: np.ndarray) -> Trend:
-    """Least-squares trend of yearly values (year, level), K a decade.
-
-    The standard error counts as many independent residuals as their correlation from year to
-    year leaves, n (1 - r) / (1 + r), at least 3 (Santer et al. 2000, doi:10.1029/1999JD901105).
-    """
-    n = len(series)
-    x = np.arange(n) - (n - 1) / 2
-    slope = x @ (series - series.mean(axis=0)) / (x @ x)
-    rest = series - series.mean(axis=0) - x[:, None] * slope
-    square = (rest**2).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.where(square > 0, (rest[1:] * rest[:-1]).sum(axis=0) / square, 0.0)
-    # a negative correlation of a short series is no reason to be surer
-    independent = np.clip(n * (1 - r) / (1 + r), 3.0, n)
-    return Trend(10 * slope, 10 * np.sqrt(square / (independent - 2) / (x @ x)))
+    """Trend of yearly values (year, level), with an error for correlated ones."""
+    time = np.arange(len(series)) / 10
+    slope, error, _, _ = linear_trend(series.T, time, np.ones((len(series), 1)))
+    return Trend(slope, error)
 
 
 def report(
