@@ -127,6 +127,11 @@ class HybridArchitecture(InnovationArchitecture):
         See :class:`xdeepda.core.innovations.InnovationArchitecture`.
     """
 
+    dynamics: nn.Parameter
+    blend: nn.Parameter
+    doubt: nn.Parameter
+    growth: nn.Parameter
+
     #: Parts of the control run that are analysed with schemes fitted to the others.
     folds = 2
     one_gain = True
@@ -180,8 +185,8 @@ class HybridArchitecture(InnovationArchitecture):
             "modes": modes,
         }
         self.classical = self._unfitted()
-        self.dynamics = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.blend = nn.Parameter(torch.zeros(channels, 1, 1))
+        for name in ("dynamics", "blend", "doubt", "growth"):
+            self.register_parameter(name, nn.Parameter(torch.zeros(channels, 1, 1)))
         self.tendency = TwoScales(
             3 * channels + self.static.shape[0] + 2,
             forecast_width,
@@ -261,7 +266,7 @@ class HybridArchitecture(InnovationArchitecture):
         mean = fading + torch.sigmoid(_FAST * self.dynamics) * moved
         mean = mean + tendency * known * self.deviation
         # what is lost is corrected, never made nothing: the unobserved is forgotten at last
-        lost = (1 - memory**2) * torch.exp(_MOST * torch.tanh(scale))
+        lost = (1 - memory**2) * torch.exp(_MOST * torch.tanh(_FAST * self.growth + scale))
         variance = state.variance + lost.clamp_max(1.0) * (self.clim_variance - state.variance)
         return State(mean * self.wet, variance, later)
 
@@ -275,15 +280,16 @@ class HybridArchitecture(InnovationArchitecture):
         prior, seen = background.variance, self.innovations(background, observed)
         filtered, filter_variance, local, reduction, carried = self._classical(background, observed)
         ahead = filtered - background.mean
-        doubt = filter_variance * self.inverse**2 - 1
-        more = (ahead * self.inverse, doubt, local * self.inverse, reduction)
+        unknown = filter_variance * self.inverse**2 - 1
+        more = (ahead * self.inverse, unknown, local * self.inverse, reduction)
         fields = self.network(self.features(background, observed, seen, *more))
         correction, blend, scale, trust = fields.chunk(4, dim=1)
         share = torch.sigmoid(_FIRST_BLEND + _FAST * self.blend + blend)
         reached = self.reached(observed.mask)
         local_variance = (1 - reduction) * prior
         least = torch.minimum(local_variance, filter_variance)
-        variance = least * torch.exp(_MOST * torch.tanh(scale) * reached)
+        scale = torch.tanh(_FAST * self.doubt + scale)
+        variance = least * torch.exp(_MOST * scale * reached)
         variance = torch.minimum(variance, self.clim_variance)
         # what nobody knows anything about is left to the climatology
         informed = self._informed(variance)
