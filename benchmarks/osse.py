@@ -2,7 +2,8 @@
 
 Observations are simulated from the report years, which no system has seen, through a
 sparse and a dense network; all systems see the same numbers.  Scores are over the
-report years after one year of spin-up.
+report years after one year of spin-up.  s/s S, trop, N: spread / RMSE south of 20 S, between,
+and north of 20 N; mean S, trop, N: the same of the area means, from the members.
 
     python -m benchmarks osse --data FOLDER [--network sparse] [--systems increment ...]
     python -m benchmarks osse --data FOLDER --tune [--systems enoi ...]
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> int:
     parser = common.parser("osse", str(__doc__).splitlines()[0])
     systems.add_options(parser)
     add_network(parser)
-    parser.add_argument("--members", type=int, default=1)
+    parser.add_argument("--members", type=int, default=1, help="with several, spread of means")
     parser.add_argument("--report", choices=("test", "validation"), default="test")
     systems.add_tune(parser)
     options = parser.parse_args(arguments)
@@ -102,7 +103,8 @@ def scene_of(run: xr.Dataset, name: str, options: Any) -> scores.Scene:
     seed = 1000 + options.seed
     cells = xdeepda.observe(truth, ground.network, var="thetao", cycle="month", seed=seed)
     climate = scores.climate_of(common.years(run, *common.TRAIN), "month", truth)
-    members = {"members": getattr(options, "members", 1)}
+    number = getattr(options, "members", 1)
+    members = {"members": number, "keep_members": number > 1}
     return scores.Scene(ground, truth, cells, climate, SPINUP, members)
 
 

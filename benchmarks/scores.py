@@ -74,7 +74,16 @@ class Scene:
 
     def score(self, analysis: xr.Dataset) -> dict[str, Any]:
         """Scores of an analysis."""
-        return score(analysis, self.truth, self.cells, self.climate, self.spinup)
+        members = analysis.thetao if "member" in analysis.thetao.dims else None
+        if members is not None:
+            analysis = analysis.assign(thetao=members.mean("member"))
+        out = score(analysis, self.truth, self.cells, self.climate, self.spinup)
+        if members is not None and "lat" in members.coords:
+            later = slice(self.spinup, None)
+            out["mean_spread_skill"] = of_means(
+                members.isel(time=later), self.truth.thetao.isel(time=later)
+            )
+        return out
 
 
 def score(
@@ -132,6 +141,24 @@ def uncertainty(mean: xr.DataArray, spread: xr.DataArray, truth: xr.DataArray) -
             ]
         )
     return out
+
+
+def of_means(members: xr.DataArray, truth: xr.DataArray) -> np.ndarray:
+    """Spread between members / RMSE, of the area means of the bands; (band, level).
+
+    Near 1 only where the errors of neighbouring cells are as alike in the members as they are.
+    """
+    weights, rows = common.area_weights(truth), []
+    for band in BANDS:
+        over = {"lat": slice(*band)}
+        ours, theirs = (
+            x.sel(over).weighted(weights.sel(over)).mean(("lat", "lon")) for x in (members, truth)
+        )
+        spread, error = ours.std("member", ddof=1), ours.mean("member") - theirs
+        number = members.sizes["member"]
+        over_time = error.get_axis_num("time")
+        rows.append(scores.spread_skill(spread, error, members=number, axis=over_time))
+    return np.array(rows)
 
 
 def block_errors(error: xr.DataArray) -> np.ndarray:
@@ -255,6 +282,8 @@ def by_level(
     }  # fmt: skip
     for band, values in zip(("S", "trop", "N"), row.get("spread_skill_bands", ()), strict=False):
         columns[f"s/s {band}"] = values
+    for band, values in zip(("S", "trop", "N"), row.get("mean_spread_skill", ()), strict=False):
+        columns[f"mean {band}"] = values
     return f"{system}, score {row['ratio'].mean():.3f}\n{common.table(columns, depth)}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import xdeepda
 
@@ -120,10 +121,12 @@ def test_osse_and_twin(grounds, runs, tmp_path):
     """A twin that is the same ocean keeps about what there is to gain."""
     arguments = ["--data", str(runs), "--out", str(tmp_path), "--network", "dense"]
     systems = ["--systems", "climatology", "enoi", "increment"]
-    assert grounds("osse").main([*arguments, *systems, *SMALL]) == 0
+    assert grounds("osse").main([*arguments, *systems, *SMALL, "--members", "3"]) == 0
     numbers = json.loads((tmp_path / "osse_dense_test_seed0.json").read_text())
     assert np.shape(numbers["enoi"]["crps"]) == (3,)
     assert np.shape(numbers["enoi"]["spread_skill_bands"]) == (3, 3)
+    assert np.shape(numbers["enoi"]["mean_spread_skill"]) == (3, 3)
+    assert np.all(np.array(numbers["enoi"]["mean_spread_skill"]) > 0)
     assert np.mean(numbers["enoi"]["ratio"]) < 0.9
     # the climatology has no anomalies, hence no power; the truth's own would be 1
     assert np.allclose(numbers["climatology"]["power"], 0, atol=1e-6)
@@ -144,6 +147,19 @@ def test_osse_and_twin(grounds, runs, tmp_path):
     (row,) = (line for line in kept if line.startswith("increment"))
     assert float(row.split()[1]) == pytest.approx(gain, abs=6e-4)
     assert "no persistence, oi, kalman" in kept[-1]
+
+
+def test_spread_of_means_of_members(grounds):
+    """Whole members that err alike by a normal number: 1 for their mean, whatever the cells do."""
+    rng = np.random.default_rng(0)
+    lat, shape = np.arange(-75.0, 90, 30), (20, 400, 1, 6, 8)
+    common = rng.standard_normal((20, 400, 1, 1, 1)) + 0.5 * rng.standard_normal(shape)
+    dims = ("member", "time", "depth", "lat", "lon")
+    members = xr.DataArray(common, dims=dims, coords={"lat": lat, "lon": np.arange(8)})
+    truth = members.isel(member=0)
+    found = grounds("scores").of_means(members.isel(member=slice(1, None)), truth)
+    assert found.shape == (3, 1)
+    np.testing.assert_allclose(found, 1, atol=0.1)
 
 
 def test_trend_of_a_warming_ocean_and_of_none(grounds, runs, tmp_path):
