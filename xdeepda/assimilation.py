@@ -224,7 +224,7 @@ def _cycle(cycling: Cycling, output: InMemory | Store, account: Account, progres
             ):
                 output.take(number, fields, cells)
                 account.record(number, fields, cells)
-                output.after(position, cycling.snapshot)
+                output.after(position, cycling)
                 bar.update(1)
         except DivergenceError as error:
             if isinstance(output, Store):

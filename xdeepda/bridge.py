@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xdeepda.climatology import anomalies
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.cycle import MemberNoise, perturb
+from xdeepda.core.cycle import Lagged, MemberNoise, perturb
 from xdeepda.core.interpolation import Interpolation
 from xdeepda.core.registry import build, weight_shapes
 from xdeepda.core.smoothing import SmoothNoise
@@ -316,6 +316,7 @@ class Conductor:
         self.generator = torch.Generator(self.tensors.device).manual_seed(seed)
         self.state = State(self.tensors.normalise(initial), self._initial_variance(spread))
         self.background = self.state
+        self.lagged = Lagged(self.module)
         self.capped = torch.zeros((), dtype=torch.int64, device=self.tensors.device)
         self.noise: MemberNoise | None = None
         if keep_members and self.members > 1:
@@ -342,7 +343,7 @@ class Conductor:
     @torch.inference_mode()
     def analyse(
         self, number: int, fraction: float, rows: tuple[np.ndarray, np.ndarray, np.ndarray]
-    ) -> CycleResult:
+    ) -> CycleResult | None:
         """Analyse the cycle whose background was forecast.
 
         Parameters
@@ -354,6 +355,12 @@ class Conductor:
         rows : (cell, anomaly, error)
             Superobservations; anomalies in units of the variables.
 
+        Returns
+        -------
+        CycleResult, optional
+            Of the cycle; of a smoother, of the one that need wait no longer, in their
+            order, and None while there is none.
+
         Raises
         ------
         DivergenceError
@@ -364,7 +371,16 @@ class Conductor:
         self._check(analysis, number)
         self.capped += self._capped(analysis)
         self.state = analysis
-        return self._result(self.background, analysis)
+        ready = self.lagged.add(self.background, analysis)
+        lag = self.lagged.lag
+        return None if ready is None else self._result(*ready, lag > 0, number - lag)
+
+    @torch.inference_mode()
+    def rest(self, number: int) -> CycleResult | None:
+        """Next cycle that still waits after the last one, `number`; None if there is none."""
+        later = len(self.lagged.held) - 1
+        ready = next(self.lagged.rest(), None)
+        return None if ready is None else self._result(*ready, later > 0, number - later)
 
     def finish(self) -> None:
         """Warn if the guard against runaway cycling had to hold values."""
@@ -379,10 +395,13 @@ class Conductor:
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """All that the next cycle depends on, copied: to go on from it gives the same bits."""
-        tensors = {"mean": self.state.mean, "variance": self.state.variance}
-        if self.state.carried is not None:
-            tensors["carried"] = self.state.carried
-        tensors |= {"capped": self.capped, "draws": self.generator.get_state()}
+        tensors = {"capped": self.capped, "draws": self.generator.get_state()}
+        states = {"state": self.state}
+        for n, pair in enumerate(self.lagged.held):
+            states |= {f"held {n:03d} background": pair[0], f"held {n:03d} analysis": pair[1]}
+        for name, state in states.items():
+            parts = state._asdict().items()
+            tensors |= {f"{name}/{part}": x for part, x in parts if x is not None}
         if self.noise is not None:
             tensors |= {"noise": self.noise.field, "noise_draws": self.noise.generator.get_state()}
         return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
@@ -394,10 +413,17 @@ class Conductor:
         if self.noise is not None:
             self.noise.generator.set_state(tensors.pop("noise_draws"))
         moved = {name: tensor.to(self.tensors.device) for name, tensor in tensors.items()}
-        self.state = State(moved["mean"], moved["variance"], moved.get("carried"))
-        self.capped = moved["capped"]
+        self.capped = moved.pop("capped")
         if self.noise is not None:
-            self.noise.field = moved["noise"]
+            self.noise.field = moved.pop("noise")
+        states: dict[str, dict[str, Tensor]] = {}
+        for name in sorted(moved):
+            state, part = name.split("/")
+            states.setdefault(state, {})[part] = moved[name]
+        self.state = State(**states.pop("state"))
+        held = iter(State(**states[name]) for name in sorted(states))
+        # of each cycle the analysis comes before the background, by the alphabet
+        self.lagged.held.extend((next(held), analysis) for analysis in held)
 
     def _capped(self, analysis: State) -> Tensor | int:
         """Count values at the guard against runaway cycling."""
@@ -422,10 +448,14 @@ class Conductor:
         wide = Observed(*(part.expand(self.members, *part.shape[1:]) for part in observed))
         return perturb(wide, self.generator)
 
-    def _result(self, background: State, analysis: State) -> CycleResult:
+    def _result(
+        self, background: State, analysis: State, smoothed: bool, number: int
+    ) -> CycleResult:
         """Mean, calibrated spread and members of one cycle."""
         calibration = self.model.calibration
-        variance = self._variance(analysis, calibration["analysis"])
+        if smoothed:
+            self._check(analysis, number)
+        variance = self._variance(analysis, calibration["smoothed" if smoothed else "analysis"])
         prior = self._variance(background, calibration["background"])
         members = None
         if self.noise is not None:

@@ -131,13 +131,16 @@ def prepare(
     assert wanted is not None
     assert anomalies_of is not None
     first = min(int(cells.cycle[0]), int(wanted[0]))
-    late = int((cells.cycle > wanted[-1]).sum())
+    # a smoother sees some cycles behind the last that is given out
+    lag = max(model.window[1] for model in models)
+    last = max(int(wanted[-1]), min(int(wanted[-1]) + lag, int(cells.cycle[-1])))
+    late = int((cells.cycle > last).sum())
     if records is not None:
-        records.close(int(wanted[-1]))
+        records.close(last)
     if late:
         logger.info("assimilate: %d superobservations after the last output time not used", late)
     positions = np.array([lead.variables.index(name) for name in cells.variables])
-    cycles = np.arange(first, int(wanted[-1]) + 1)
+    cycles = np.arange(first, last + 1)
     return Inputs(
         source, models, lead, cells, positions, cycles, wanted, calendar, anomalies_of, records
     )

@@ -19,3 +19,9 @@ def hasty(monkeypatch) -> None:
 
     monkeypatch.setattr(store, "CHUNK_CYCLES", 4)
     monkeypatch.setattr(store, "RESTART_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="session")
+def smoother(ocean, network, tiny) -> xdeepda.Model:
+    """Sees two later months."""
+    return xdeepda.train(ocean, network, var="thetao", window=(0, 2), **tiny)

@@ -301,11 +301,13 @@ def test_an_interrupted_run_goes_on(
     assert len(taken) == 40 - after // 4 * 4
 
 
-@pytest.mark.parametrize("which", ["members", "checks and ledger", "carried covariance", "models"])
+@pytest.mark.parametrize(
+    "which", ["members", "checks and ledger", "carried covariance", "models", "smoother"]
+)
 def test_everything_that_flows_goes_on(
-    which, ocean, months, points, tiny_model, baseline, tmp_path, hasty, monkeypatch
+    which, ocean, months, points, tiny_model, smoother, baseline, tmp_path, hasty, monkeypatch
 ):
-    """Generators, the noise of members, carried covariances, fates, columns of the ledger."""
+    """Generators, the noise of members, carried covariances, fates, what a smoother holds."""
     model, obs = tiny_model, months
     kwargs = {"members": 3, "seed": 3}
     if which == "members":
@@ -313,6 +315,10 @@ def test_everything_that_flows_goes_on(
     elif which == "checks and ledger":
         wild = points.assign(thetao=points["thetao"].where(points["lat"] < 20, 40.0))
         obs, kwargs = [months, wild], {"checks": "all", "ledger": tmp_path / "l.nc"}
+    elif which == "smoother":
+        wild = points.assign(thetao=points["thetao"].where(points["lat"] < 20, 40.0))
+        model, obs = [smoother, tiny_model], [months, wild]
+        kwargs = {"checks": "all", "ledger": tmp_path / "l.nc", "keep_members": True, "members": 2}
     elif which == "carried covariance":
         model, kwargs = baseline, {}
     else:
@@ -323,7 +329,7 @@ def test_everything_that_flows_goes_on(
         interrupt(ocean, obs, model, tmp_path / "a.zarr", monkeypatch, after, **kwargs)
     taken = steps_of(monkeypatch)
     found = xdeepda.assimilate(ocean, obs, model=model, store=tmp_path / "a.zarr", **kwargs)
-    assert len(taken) == 20
+    assert len(taken) == (18 if which == "smoother" else 20)
     same(found, held)
     if ledger is not None:
         again = xdeepda.departures(found).load()

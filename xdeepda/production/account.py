@@ -16,6 +16,7 @@ from xdeepda.analysis import CycleCells, Fields, user_fields
 from xdeepda.errors import StoreError
 from xdeepda.observations.checks import Screen
 from xdeepda.observations.ledger import Ledger
+from xdeepda.observations.records import BY_BACKGROUND
 from xdeepda.production.restart import read_arrays, write_arrays
 from xdeepda.request import Inputs
 
@@ -44,13 +45,16 @@ class Account:
             own = user_fields(fields, self.inputs.source, self.inputs.lead)
             self.ledger.record(number, own, cells)
 
-    def part(self, position: int) -> Part | None:
-        """What was noted since the last part, up to a position in the cycles."""
+    def part(self, position: int, ahead: int) -> Part | None:
+        """What was noted since the last part, up to a position in the cycles.
+
+        The data of `ahead` cycles behind it are checked, too.
+        """
         if self.ledger is None and self.screen is None:
             return None
         records = self.inputs.records
         assert records is not None
-        numbers = self.inputs.cycles[self._from : position]
+        numbers = self.inputs.cycles[self._from : position + ahead]
         rows = np.concatenate([records.of(int(n)) for n in numbers] or [np.zeros(0, np.int64)])
         arrays = {"rows": rows, "fate": records.fate[rows]}
         if self.screen is not None:
@@ -89,6 +93,13 @@ class Account:
             self._take(read[0])
             self._files.append(name)
             self._from = int(name.removesuffix(".safetensors").split("-")[-1])
+        records = self.inputs.records
+        if self.screen is not None and records is not None:
+            # what was rejected of cycles that are not given out yet
+            ahead = self.inputs.cycles[self._from : self._from + notes["ahead"]]
+            for number in map(int, ahead):
+                if (records.fate[records.of(number)] >= BY_BACKGROUND).any():
+                    self.inputs.changed[number] = records.combined(number)
 
     def _take(self, arrays: dict[str, np.ndarray]) -> None:
         """Take over one part."""

@@ -7,12 +7,13 @@ arrays; labels belong to others, and the tensors to the bridge.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from xdeepda.analysis import CycleCells, Fields, absolute_fields
-from xdeepda.bridge import Conductor
+from xdeepda.bridge import Conductor, CycleResult
 from xdeepda.errors import DivergenceError
 from xdeepda.initial import draws_of, initial_spread
 from xdeepda.observations.checks import Screen
@@ -48,6 +49,8 @@ class Cycling:
         seed: int,
     ) -> None:
         self.inputs, self.screen = inputs, screen
+        #: Results of each model that wait for those of the others.
+        self.queues: list[deque[CycleResult]] = [deque() for _ in inputs.models]
         self.conductors = [
             Conductor(
                 model, first, spread=initial_spread(inputs.source, model), device=device,
@@ -56,13 +59,20 @@ class Cycling:
             for number, (model, first) in enumerate(zip(inputs.models, initial, strict=True))
         ]  # fmt: skip
 
+    @property
+    def ahead(self) -> int:
+        """Cycles that are analysed, and not given out yet."""
+        waiting = zip(self.conductors, self.queues, strict=True)
+        return max(len(c.lagged.held) + len(queue) for c, queue in waiting)
+
     def run(self, start: int = 0) -> Iterator[tuple[int, Fields, CycleCells]]:
         """Analyse consecutive cycles.
 
         Parameters
         ----------
         start : int
-            Position in the cycles to go on from.
+            Position of the next cycle to give out; others than the first after
+            :meth:`restore`.
 
         Yields
         ------
@@ -75,34 +85,54 @@ class Cycling:
         DivergenceError
             If a number that is not finite appears; model, cycle, member and cell are named.
         """
-        for number in map(int, self.inputs.cycles[start:]):
-            yield number, *self._step(number)
-            self.inputs.changed.pop(number, None)
+        numbers = iter(map(int, self.inputs.cycles[start:]))
+        for number in map(int, self.inputs.cycles[start + self.ahead :]):
+            self._step(number)
+            yield from self._ready(numbers)
+        last = int(self.inputs.cycles[-1])
+        while self.ahead:
+            for queue, conductor in zip(self.queues, self.conductors, strict=True):
+                result = conductor.rest(last)
+                queue.extend([] if result is None else [result])
+            yield from self._ready(numbers)
         for conductor in self.conductors:
             conductor.finish()
 
-    def _step(self, number: int) -> tuple[Fields, CycleCells]:
-        """Forecast, check and analyse one cycle with all models."""
+    def _ready(self, numbers: Iterator[int]) -> Iterator[tuple[int, Fields, CycleCells]]:
+        """Cycles of which all models have given their analysis, combined."""
+        while all(self.queues):
+            number = next(numbers)
+            climates = self._climates(number)
+            parts = [
+                absolute_fields(queue.popleft(), climate)
+                for queue, climate in zip(self.queues, climates, strict=True)
+            ]
+            yield number, combine(parts), self.inputs.at(number)
+            self.inputs.changed.pop(number, None)
+
+    def _climates(self, number: int) -> list[np.ndarray]:
+        """Climatology of each model in a cycle."""
         fraction = self.inputs.lead.cycle.year_fraction([number], self.inputs.calendar)
-        climates = [climatology.at(fraction)[0] for climatology in self.inputs.climatologies]
+        return [climatology.at(fraction)[0] for climatology in self.inputs.climatologies]
+
+    def _step(self, number: int) -> None:
+        """Forecast, check and analyse one cycle with all models."""
+        place = self.inputs.lead.cycle.year_fraction([number], self.inputs.calendar)
+        fraction, climates = float(place[0]), self._climates(number)
         for conductor in self.conductors:
-            conductor.forecast(float(fraction[0]))
+            conductor.forecast(fraction)
         if self.screen is not None:
             self._check(self.screen, number, climates)
         cells = self.inputs.at(number)
-        parts = []
-        for position, (conductor, climate) in enumerate(
-            zip(self.conductors, climates, strict=True)
-        ):
-            rows = _anomalies(cells, climate)
+        for position, conductor in enumerate(self.conductors):
+            rows = _anomalies(cells, climates[position])
             try:
-                result = conductor.analyse(number, float(fraction[0]), rows)
+                result = conductor.analyse(number, fraction, rows)
             except DivergenceError as error:
                 if len(self.conductors) == 1:
                     raise
                 raise DivergenceError(f"model {position} of the list: {error}") from None
-            parts.append(absolute_fields(result, climate))
-        return combine(parts), cells
+            self.queues[position].extend([] if result is None else [result])
 
     def _check(self, screen: Screen, number: int, climates: list[np.ndarray]) -> None:
         """Let the data of a cycle be checked, and note what is left if any was rejected."""
@@ -116,19 +146,40 @@ class Cycling:
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """All that the next cycle depends on, by name and number of the model."""
-        return {
-            f"{number}/{name}": array
-            for number, conductor in enumerate(self.conductors)
-            for name, array in conductor.snapshot().items()
-        }
+        arrays: dict[str, np.ndarray] = {}
+        for number, conductor in enumerate(self.conductors):
+            arrays |= {f"{number}/{name}": x for name, x in conductor.snapshot().items()}
+            for n, result in enumerate(self.queues[number]):
+                arrays |= {f"{number}/queue {n:03d}/{k}": x for k, x in _arrays(result).items()}
+        return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what :meth:`snapshot` gave."""
         for number, conductor in enumerate(self.conductors):
-            mine = f"{number}/"
-            conductor.restore(
-                {k.removeprefix(mine): v for k, v in arrays.items() if k.startswith(mine)}
-            )
+            begin = f"{number}/"
+            mine = {k.removeprefix(begin): v for k, v in arrays.items() if k.startswith(begin)}
+            queue: dict[str, dict[str, np.ndarray]] = {}
+            for name in sorted(n for n in mine if n.startswith("queue ")):
+                place, part = name.split("/")
+                queue.setdefault(place, {})[part] = mine.pop(name)
+            self.queues[number].extend(map(_result, queue.values()))
+            conductor.restore(mine)
+
+
+def _arrays(result: CycleResult) -> dict[str, np.ndarray]:
+    """Arrays of a result that waits for those of other models."""
+    arrays = {n: x for n, x in vars(result).items() if x is not None and n != "cycled"}
+    if result.cycled is not None:
+        arrays |= {"cycled 0": result.cycled[0], "cycled 1": result.cycled[1]}
+    return arrays
+
+
+def _result(arrays: dict[str, np.ndarray]) -> CycleResult:
+    """Inverse of :func:`_arrays`."""
+    pairs = [arrays.pop(n) for n in ("cycled 0", "cycled 1") if n in arrays]
+    cycled = (pairs[0], pairs[1]) if pairs else None
+    members = arrays.pop("members", None)
+    return CycleResult(members=members, cycled=cycled, **arrays)
 
 
 def _anomalies(cells: CycleCells, climate: np.ndarray) -> Rows:

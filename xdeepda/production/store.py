@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -27,6 +27,9 @@ from xdeepda.errors import InputError, Problems, StoreError
 from xdeepda.production.account import Account
 from xdeepda.production.restart import FOLDER, Keeper, Restart
 from xdeepda.request import Inputs
+
+if TYPE_CHECKING:
+    from xdeepda.production.cycling import Cycling
 
 logger = logging.getLogger("xdeepda")
 
@@ -87,7 +90,7 @@ class InMemory:
         if number in self.block.positions:
             self.block.write(number, fields, cells)
 
-    def after(self, position: int, snapshot: Callable[[], dict[str, np.ndarray]]) -> None:
+    def after(self, position: int, cycling: Cycling) -> None:
         """Note that so many cycles are done."""
 
     def finish(self) -> xr.Dataset:
@@ -252,15 +255,16 @@ class Store:
         first, self._block = self._first, None
         self._submit(lambda: self._write(block, first, count))
 
-    def after(self, position: int, snapshot: Callable[[], dict[str, np.ndarray]]) -> None:
+    def after(self, position: int, cycling: Cycling) -> None:
         """Note that so many cycles are done; remember where to go on if it is time to."""
         started = self._block is not None and self._left < len(self._block.numbers)
         if started or time.monotonic() - self._saved < RESTART_SECONDS:
             return
-        arrays, part = snapshot(), self.account.part(position)
+        arrays, ahead = cycling.snapshot(), cycling.ahead
+        part = self.account.part(position, ahead)
 
         def save() -> None:
-            notes = self.account.write(self.keeper.folder, part)
+            notes = self.account.write(self.keeper.folder, part) | {"ahead": ahead}
             self.keeper.save(Restart(position, arrays, notes))
 
         self._submit(save)
