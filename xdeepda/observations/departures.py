@@ -197,37 +197,56 @@ def _fields(
     analysis: xr.Dataset, target: Target, numbers: np.ndarray, wanted: set[int]
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Cycles that are wanted, with their fields in the units of the target."""
+    parts = {suffix: _canonical(analysis, target, suffix) for suffix in (*_PARTS, "_obs_count")}
     for position, number in enumerate(numbers.tolist()):
         if number not in wanted:
             continue
         fields: dict[str, np.ndarray] = {}
         for suffix, part in _PARTS.items():
-            values = _part(analysis, target, suffix, position)
+            values = _part(parts[suffix], target, position)
             if values is None:
                 continue
             if values.ndim == 5:
                 fields[f"{part}_members"] = values
                 values = values.mean(axis=0, dtype=np.float64)
             fields[part] = values
-        count = _part(analysis, target, "_obs_count", position)
+        count = _part(parts["_obs_count"], target, position)
         if count is not None:
             fields["count"] = count
         yield number, fields
 
 
-def _part(analysis: xr.Dataset, target: Target, suffix: str, position: int) -> np.ndarray | None:
-    """One part of all variables at one time, ([member,] variable, nz, ny, nx); None if missing."""
+def _canonical(
+    analysis: xr.Dataset, target: Target, suffix: str
+) -> list[tuple[xr.Variable, float]] | None:
+    """One part of all variables in canonical order, not read yet, and its factor; None if missing.
+
+    Variables without coordinates: selecting a time from them costs next to nothing.
+    """
     parts = []
     for name, unit in zip(target.variables, target.units, strict=True):
         if name + suffix not in analysis:
             return None
-        layout = target.layouts[name]
-        da = layout.canonical(analysis[name + suffix].isel({layout.axes.time: position}))
-        values = np.asarray(da.values)
-        values = values.reshape(*values.shape[: int("member" in da.dims)], *target.grid.shape)
+        factor = 1.0
         if suffix.endswith("_spread"):
             own = unit_tools.unit_of(analysis[name + suffix]) or unit_tools.difference_unit(unit)
             if own != unit_tools.difference_unit(unit):
-                values = unit_tools.convert_difference(values, own, unit)
-        parts.append(values)
+                factor = float(unit_tools.convert_difference(1.0, own, unit))
+        canonical = target.layouts[name].canonical(analysis[name + suffix])
+        parts.append((canonical.variable, factor))
+    return parts
+
+
+def _part(
+    canonical: list[tuple[xr.Variable, float]] | None, target: Target, position: int
+) -> np.ndarray | None:
+    """One part of all variables at one time, ([member,] variable, nz, ny, nx); None if missing."""
+    if canonical is None:
+        return None
+    parts = []
+    for variable, factor in canonical:
+        field = variable.isel(time=position)
+        values = np.asarray(field.values)
+        values = values.reshape(*values.shape[: int("member" in field.dims)], *target.grid.shape)
+        parts.append(values if factor == 1.0 else values * factor)
     return np.stack(parts, axis=-4)

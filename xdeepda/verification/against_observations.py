@@ -90,18 +90,12 @@ def prepare(
     except (InputError, NotImplementedError) as error:
         problems.add(f"{who}: these observations cannot be compared", found=str(error))
         return None
-    mine = table["analysed_variable"].values == estimate.name
-    fate = table["fate"].values
-    has = mine & np.isfinite(_column(table, "residual"))
-    unseen = has & np.isin(fate, (COMPARED, WITHHELD))
-    seen = has & (fate == USED)
-    if assimilated:
-        seen, unseen = seen | (has & (fate == COMPARED)), has & (fate == WITHHELD)
-    rows = unseen if unseen.any() else seen
+    rows, seen = _rows(table, estimate, assimilated)
+    unseen = rows & ~seen
     if not rows.any():
         problems.add(
             f"{who}: no observation of {estimate.name!r} lies within the analysis",
-            found=f"{table.sizes['obs']} rows, {int(mine.sum())} of this variable",
+            found=f"{table.sizes['obs']} rows",
             expected=f"within {estimate.grid}, {_period(estimate)}",
         )
         return None
@@ -119,6 +113,20 @@ def prepare(
         not unseen.any(),
         _innovations(table, seen) if seen.any() else None,
     )
+
+
+def _rows(
+    table: xr.Dataset, estimate: Estimate, assimilated: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to verify with, those that the analysis has not seen if there are any; rows it saw."""
+    has = table["analysed_variable"].values == estimate.name
+    has &= np.isfinite(_column(table, "residual"))
+    fate = table["fate"].values
+    seen = has & (fate == USED)
+    unseen = has & np.isin(fate, (COMPARED, WITHHELD))
+    if assimilated:
+        seen, unseen = seen | (unseen & (fate == COMPARED)), unseen & (fate == WITHHELD)
+    return (unseen if unseen.any() else seen), seen
 
 
 def _analysis(estimate: Estimate) -> xr.Dataset:

@@ -35,10 +35,8 @@ class FieldSeries:
         Dequantified.
     layout : Layout
         Of this field.
-    cycle : Cycle or None
-        None where there is no time axis.
-    times : array or None
-        Of the samples.
+    index : numpy.ndarray of int64 or None
+        Number of the cycle of each sample; None where there is no time axis.
     line : (float, float)
         Slope and offset that take the values to the unit that is asked for.
 
@@ -54,19 +52,14 @@ class FieldSeries:
         self,
         da: xr.DataArray,
         layout: Layout,
-        cycle: Cycle | None,
-        times: Any,
+        index: np.ndarray | None,
         line: tuple[float, float],
     ) -> None:
         self.grid, self._line = layout.grid, line
         self._field = layout.canonical(da)
         self.members = int(self._field.sizes.get("member", 0))
-        self.timeless = layout.axes.time is None or cycle is None
-        if self.timeless:
-            index = np.zeros(1, dtype=np.int64)
-        else:
-            assert cycle is not None
-            index = cycle.index(times)
+        self.timeless = index is None
+        index = np.zeros(1, dtype=np.int64) if index is None else index
         self._order = np.argsort(index, kind="stable")
         self.numbers, first = np.unique(index[self._order], return_index=True)
         self._offsets = np.append(first, index.size)
@@ -227,6 +220,7 @@ def _estimate(
         return None
     assert unit is not None
     times = None if interval is None else ds[layout.axes.time].values
+    index = None if interval is None else interval.index(times)
 
     def part(part_name: str, spread: bool = False) -> FieldSeries | None:
         if part_name not in ds or (suffix and part_name == name + suffix):
@@ -234,13 +228,13 @@ def _estimate(
         da = ds[part_name]
         own = unit_tools.unit_of(da) or unit
         line = (unit_tools.convert_difference(1.0, own, unit), 0.0) if spread else (1.0, 0.0)
-        return FieldSeries(da, layout_of(da), interval, times, line)
+        return FieldSeries(da, layout_of(da), index, line)
 
     return Estimate(
         name,
         unit,
         str(value.attrs.get("standard_name", "")).split(" ")[0],
-        FieldSeries(value, layout, interval, times, (1.0, 0.0)),
+        FieldSeries(value, layout, index, (1.0, 0.0)),
         part(f"{name}{suffix}_spread", spread=True),
         part(f"{name}_background"),
         layout,
@@ -298,14 +292,14 @@ def reference_series(
                 found=f"units {unit!r} and {estimate.unit!r}")  # fmt: skip
     if layout is not None:
         _check_axes(layout, estimate, who, own)
-    times = None
+    index = None
     if not len(own) and layout is not None and layout.axes.time is not None:
-        times = _times(ds, layout, estimate, who, own)
+        index = _index(ds, layout, estimate, who, own)
     if len(own) or layout is None or unit is None:
         problems.absorb(own)
         return None
     line = unit_tools.conversion(unit, estimate.unit)
-    series = FieldSeries(da, layout, estimate.cycle, times, line)
+    series = FieldSeries(da, layout, index, line)
     _drop_parts(series, who)
     return series
 
@@ -370,8 +364,10 @@ def _check_axes(layout: Layout, estimate: Estimate, who: str, problems: Problems
         )
 
 
-def _times(ds: xr.Dataset, layout: Layout, estimate: Estimate, who: str, problems: Problems) -> Any:
-    """Times of the samples; a problem where they are no times, or stand for too long a while."""
+def _index(
+    ds: xr.Dataset, layout: Layout, estimate: Estimate, who: str, problems: Problems
+) -> np.ndarray | None:
+    """Cycle of each sample; a problem where there are no times, or they lie too far apart."""
     name = str(layout.axes.time)
     assert estimate.cycle is not None
     times = sample_times(ds, name)
@@ -380,11 +376,12 @@ def _times(ds: xr.Dataset, layout: Layout, estimate: Estimate, who: str, problem
         if times.dtype != object and np.isnat(times).any():
             problems.add(f"{who}: time axis {name!r} holds missing times (NaT)")
             return None
-        numbers = np.sort(estimate.cycle.index(times))
+        index = estimate.cycle.index(times)
     except InputError as error:
         problems.absorb(error)
         return None
-    steps = np.diff(np.unique(numbers))
+    numbers = np.unique(index)
+    steps = np.diff(numbers)
     longest = {"pentad": 4, "month": 6}.get(estimate.cycle.name, np.inf)
     if numbers.size > 2 and np.median(steps) >= longest:
         middle = estimate.cycle.middle(numbers[:2], calendar)
@@ -394,7 +391,7 @@ def _times(ds: xr.Dataset, layout: Layout, estimate: Estimate, who: str, problem
             expected=f"means of a {estimate.cycle.name} or of less",
             todo="average the analysis to the step of the reference first, and say cycle='year'",
         )
-    return times
+    return index
 
 
 def _drop_parts(series: FieldSeries, who: str) -> None:

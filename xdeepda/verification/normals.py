@@ -179,4 +179,4 @@ def _series(da: xr.DataArray, unit: str, estimate: Estimate) -> FieldSeries:
         raise InputError(f"it is an ensemble: take .mean({layout.axes.member!r})")
     if layout.grid.dims != estimate.grid.dims:
         raise InputError(f"it has axes {layout.grid.dims} instead of {estimate.grid.dims}")
-    return FieldSeries(da, layout, None, None, unit_tools.conversion(unit, estimate.unit))
+    return FieldSeries(da, layout, None, unit_tools.conversion(unit, estimate.unit))

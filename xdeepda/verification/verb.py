@@ -6,7 +6,7 @@ Conducts the comparisons of the room; calculates nothing itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,40 +14,21 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.errors import Problems
-from xdeepda.provenance import package_version
 from xdeepda.verification import against_fields, against_observations
 from xdeepda.verification.against_fields import FieldComparison
 from xdeepda.verification.against_observations import PointComparison
 from xdeepda.verification.fields import Estimate, as_dataset, estimates_of, same_quantity
-from xdeepda.verification.groups import Groups, Parts, groups_of, parts_of, time_parts
+from xdeepda.verification.groups import Groups, time_parts
+from xdeepda.verification.joining import joined
 from xdeepda.verification.normals import Normals, normals_of, own_normals
 from xdeepda.verification.regions import ALL
 from xdeepda.verification.resampling import FEWEST
 from xdeepda.verification.result import Frame, labelled
-from xdeepda.verification.table import KIND
+from xdeepda.verification.settings import Settings, called, references_of, settings_of
 
 logger = logging.getLogger("xdeepda")
 
 Reference = xr.Dataset | xr.DataArray
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """Arguments of the verb that are no data."""
-
-    part: str
-    by: tuple[str, ...]
-    groups: Groups
-    climatology: Any
-    persistence: int
-    assimilated: bool
-    regions_given: bool
-    block: int | str | None
-    level: float
-    draws: int
-    bins: int
-    seed: int
-    progress: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,12 +145,17 @@ def verify(
     >>> analysis.deepda.verify([truth, withheld], by=("depth", "region"))  # doctest: +SKIP
     """
     problems = Problems("verify")
-    settings = _settings(
-        problems, part, by, regions, bands, climatology, persistence, assimilated, block, level,
-        draws, bins, seed, progress,
+    settings = settings_of(
+        {
+            "part": part, "by": by, "regions": regions, "bands": bands,
+            "climatology": climatology, "persistence": persistence, "assimilated": assimilated,
+            "block": block, "level": level, "draws": draws, "bins": bins, "seed": seed,
+            "progress": progress,
+        },
+        problems,
     )  # fmt: skip
     estimates = estimates_of(analysis, var, part, cycle, problems) if settings else []
-    references = _named(reference, problems)
+    references = references_of(reference, problems)
     problems.raise_if_any()
     assert settings is not None
     pairs = [
@@ -179,93 +165,17 @@ def verify(
     ]
     problems.raise_if_any()
     found = {(v, r): _compute(pair, settings) for v, r, pair in pairs if pair is not None}
-    return _joined(found, estimates, list(references), settings)
-
-
-# ---- what is asked for
-
-
-def _settings(
-    problems: Problems,
-    part: str,
-    by: Any,
-    regions: Any,
-    bands: Any,
-    climatology: Any,
-    persistence: Any,
-    assimilated: bool,
-    block: Any,
-    level: Any,
-    draws: Any,
-    bins: Any,
-    seed: Any,
-    progress: bool,
-) -> _Settings | None:
-    """Check the arguments that are no data; None with a problem."""
-    before = len(problems)
-    if part not in ("analysis", "background"):
-        problems.add("part= is unknown", found=repr(part), expected="'analysis' or 'background'")
-    names = parts_of(by, problems)
-    groups = groups_of(names, regions, bands, problems)
-    for word, value, least in (
-        ("persistence", persistence, 0), ("draws", draws, 1), ("bins", bins, 2), ("seed", seed, 0),
-    ):  # fmt: skip
-        if not _is_number(value, least):
-            problems.add(f"{word}= is no number from {least} on", found=repr(value))
-    if not (isinstance(level, (int, float)) and 0 < level < 1):
-        problems.add("level= is no share", found=repr(level), expected="such as 0.95")
-    if block is not None and block != "platform" and not _is_number(block, 1):
-        problems.add("block= is not understood", found=repr(block),
-                     expected="a number of cycles, or 'platform'")  # fmt: skip
-    if len(problems) > before:
-        return None
-    return _Settings(
-        part, names, groups, climatology, int(persistence), assimilated, regions is not None,
-        block, float(level), int(draws), int(bins), int(seed), progress,
-    )  # fmt: skip
-
-
-def _is_number(value: Any, least: int) -> bool:
-    """Whether this is a whole number of at least so much."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        return False
-    return bool(value >= least)
-
-
-def _named(reference: Any, problems: Problems) -> dict[str, Any]:
-    """References by name; one of no name is ''."""
-    if isinstance(reference, Mapping) and not isinstance(reference, xr.Dataset):
-        named = {str(k): v for k, v in reference.items()}
-    elif isinstance(reference, (list, tuple)):
-        titles = [str(getattr(r, "attrs", {}).get("title", "")) for r in reference]
-        unique = all(titles) and len(set(titles)) == len(titles)
-        names = titles if unique else [str(n) for n in range(1, len(titles) + 1)]
-        named = dict(zip(names, reference, strict=True))
-    else:
-        named = {"": reference}
-    if not named:
-        problems.add("there is no reference", expected="at least one")
-    for name, given in named.items():
-        if not against_observations.are_observations(given) and as_dataset(given) is None:
-            problems.add(f"{_who(name)} is neither fields nor observations",
-                         found=type(given).__name__,
-                         expected="a Dataset, DataArray or DataFrame")  # fmt: skip
-    return named
-
-
-def _who(name: str) -> str:
-    """What to call a reference in messages."""
-    return f"reference {name!r}" if name else "the reference"
+    return joined(found, estimates, list(references), settings)
 
 
 # ---- one comparison
 
 
 def _pair(
-    given: Any, name: str, estimate: Estimate, settings: _Settings, problems: Problems
+    given: Any, name: str, estimate: Estimate, settings: Settings, problems: Problems
 ) -> _Pair | None:
     """Check that one comparison can be made; None with a problem."""
-    before, who = len(problems), _who(name)
+    before, who = len(problems), called(name)
     notes: dict[str, str] = {}
     normals = None
     if settings.climatology is not None:
@@ -295,7 +205,7 @@ def _pair(
 
 
 def _fields(
-    given: Any, estimate: Estimate, settings: _Settings, who: str, problems: Problems
+    given: Any, estimate: Estimate, settings: Settings, who: str, problems: Problems
 ) -> FieldComparison | None:
     """Comparison with fields; None with a problem."""
     if settings.block == "platform":
@@ -322,7 +232,7 @@ def _own(given: Any, comparison: FieldComparison) -> tuple[Normals | None, str]:
 
 
 def _populated(
-    comparison: FieldComparison | PointComparison, settings: _Settings, problems: Problems
+    comparison: FieldComparison | PointComparison, settings: Settings, problems: Problems
 ) -> Groups | None:
     """Groups without empty regions: basins are dropped silently, named regions refused."""
     groups, estimate = settings.groups, comparison.estimate
@@ -346,7 +256,7 @@ def _populated(
     return groups.without(empty)
 
 
-def _compute(pair: _Pair, settings: _Settings) -> xr.Dataset:
+def _compute(pair: _Pair, settings: Settings) -> xr.Dataset:
     """Sums, then statistics."""
     comparison, estimate = pair.comparison, pair.comparison.estimate
     by_platform = settings.block == "platform"
@@ -369,11 +279,11 @@ def _compute(pair: _Pair, settings: _Settings) -> xr.Dataset:
         blocks, told = _blocks(numbers, numbers, settings, estimate)
     sums.block = blocks
     out = labelled(sums, parts, _frame(pair, settings))
-    out.attrs = {**_period(sums.block.size, comparison, parts), **pair.notes, "intervals": told}
+    out.attrs = {**_period(comparison), **pair.notes, "intervals": told}
     return out
 
 
-def _frame(pair: _Pair, settings: _Settings) -> Frame:
+def _frame(pair: _Pair, settings: Settings) -> Frame:
     """What labels the result."""
     estimate = pair.comparison.estimate
     by_depth = "depth" in settings.by and estimate.grid.depth is not None
@@ -390,7 +300,7 @@ def _frame(pair: _Pair, settings: _Settings) -> Frame:
 
 
 def _blocks(
-    numbers: np.ndarray, platform: np.ndarray, settings: _Settings, estimate: Estimate
+    numbers: np.ndarray, platform: np.ndarray, settings: Settings, estimate: Estimate
 ) -> tuple[np.ndarray, str]:
     """Label of the block of each unit, and what to tell of the intervals."""
     if settings.block == "platform":
@@ -410,9 +320,7 @@ def _blocks(
                    f"{settings.draws} draws, percentiles")  # fmt: skip
 
 
-def _period(
-    units: int, comparison: FieldComparison | PointComparison, parts: Parts
-) -> dict[str, Any]:
+def _period(comparison: FieldComparison | PointComparison) -> dict[str, Any]:
     """What was compared, for the attributes."""
     estimate = comparison.estimate
     if isinstance(comparison, PointComparison):
@@ -426,58 +334,3 @@ def _period(
         first, last = estimate.cycle.middle(numbers[[0, -1]], estimate.calendar)
         attrs["period"] = f"{first} to {last}"
     return attrs
-
-
-# ---- all of them together
-
-
-def _joined(
-    found: dict[tuple[str, str], xr.Dataset],
-    estimates: list[Estimate],
-    references: list[str],
-    settings: _Settings,
-) -> xr.Dataset:
-    """Join along ``variable`` and ``reference`` where there are several."""
-    rows = []
-    for estimate in estimates:
-        own = [found[estimate.name, r] for r in references]
-        rows.append(_along(own, references, "reference"))
-    names = [e.name for e in estimates]
-    out = _along(rows, names, "variable")
-    if len(estimates) > 1:
-        out = out.assign_coords(variable_units=("variable", [e.unit for e in estimates]))
-    else:
-        # as an object: strings of fixed width are not stable in zarr
-        out = out.assign_coords(variable=((), np.array(names[0], dtype=object)))
-    each = [found[names[0], r].attrs for r in references]
-    same = {k: v for k, v in each[0].items() if all(a.get(k) == v for a in each)}
-    for r, attrs in zip(references, each, strict=True):
-        same |= {f"{k}_of_{r}": v for k, v in attrs.items() if k not in same}
-    out.attrs = {
-        "title": f"verification of the {settings.part}",
-        "kind": KIND,
-        **same,
-        "error": "estimate minus reference",
-        "seed": settings.seed,
-        "xdeepda_version": package_version(),
-    }
-    return out
-
-
-def _along(parts: list[xr.Dataset], labels: list[str], dim: str) -> xr.Dataset:
-    """Datasets along a new dimension; NaN where one has no such statistic."""
-    if len(parts) == 1:
-        return parts[0]
-    coord = xr.DataArray(np.array(labels, dtype=object), dims=dim, name=dim)
-    units = [{n: v.attrs.get("units") for n, v in p.items()} for p in parts]
-    joined = xr.concat(
-        parts, dim=coord, join="outer", data_vars="all", coords="minimal", compat="override",
-        combine_attrs="override",
-    )  # fmt: skip
-    for name, da in joined.items():
-        told = {u[name] for u in units if name in u}
-        if len(told) > 1:
-            da.attrs["units"] = "of the variable"
-        first = next(p[name] for p in parts if name in p)
-        da.attrs = {**first.attrs, **({"units": "of the variable"} if len(told) > 1 else {})}
-    return joined
