@@ -424,7 +424,10 @@ def _checked_unit(name: str, da: xr.DataArray, problems: Problems) -> str:
 def _check_standard_name(name: str, da: xr.DataArray, unit: str, problems: Problems) -> None:
     """A temperature must come in a unit of temperature."""
     standard = str(da.attrs.get("standard_name", ""))
-    if "temperature" in standard and not unit_tools.same_dimension(unit, "degC"):
+    # without a modifier; the depth of an isotherm and a mixed layer by temperature are none
+    words = standard.partition(" ")[0].split("_")
+    named = words[-1] == "temperature" and not {"of", "by"} & {*words}
+    if named and not unit_tools.same_dimension(unit, "degC"):
         problems.add(
             f"units of variable {name!r} have a wrong dimension",
             found=f"{unit!r} for {standard}",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 import xdeepda
-from xdeepda.diagnostics.trends import _RHO, linear_trend, residual_correlation
+from xdeepda.diagnostics.trends import _RHO, expected, linear_trend
 from xdeepda.errors import InputError
 
 LAT, LON = np.arange(-75.0, 76, 15), np.arange(0.0, 360, 30)
@@ -44,8 +44,10 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(n, season, rho):
     values = 0.3 * t + noise(rng, (3000, n), rho)
     slope, _, half, freedom = linear_trend(values, t, np.eye(season)[np.arange(n) % season])
     hits = (np.abs(slope - 0.3) < half).mean()
-    assert 0.915 < hits < 0.97, hits
-    assert np.median(freedom) == pytest.approx(n * (1 - rho) / (1 + rho), rel=0.3)
+    independent = n * (1 - rho) / (1 + rho)
+    assert (0.91 if independent > 6 else 0.85) < hits < 0.97, hits
+    assert np.median(freedom) == pytest.approx(independent, rel=0.3)
+    assert np.median(half) < 4 * slope.std()
 
 
 def test_errors_for_independent_values_would_be_too_small():
@@ -59,22 +61,26 @@ def test_errors_for_independent_values_would_be_too_small():
 
 
 @given(n=st.integers(20, 200), season=st.sampled_from([1, 4]))
-def test_the_correction_of_the_correlation_is_exact(n, season):
+def test_the_corrections_for_the_fit_are_exact(n, season):
     matrix = np.concatenate([np.eye(season)[np.arange(n) % season], np.arange(n)[:, None]], axis=1)
     rho = 0.7
     annihilate = np.eye(n) - matrix @ np.linalg.pinv(matrix)
     covariance = rho ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     lag = (np.eye(n, k=1) + np.eye(n, k=-1)) / 2
     residual = annihilate @ covariance @ annihilate
-    expected = np.trace(lag @ residual) / np.trace(residual)
-    np.testing.assert_allclose(residual_correlation(matrix, np.array([rho])), expected)
-    assert expected < rho
+    found = expected(matrix, np.array([rho]))
+    square = np.trace(residual)
+    np.testing.assert_allclose(found.square, square)
+    np.testing.assert_allclose(found.correlation, np.trace(lag @ residual) / square)
+    assert found.correlation < rho
+    inverse = np.linalg.pinv(matrix)
+    np.testing.assert_allclose(found.variance, (inverse @ covariance @ inverse.T)[-1, -1])
 
 
 @pytest.mark.parametrize("n", [8, 20, 600])
 def test_the_correlation_of_residuals_grows_with_that_of_the_process(n):
     matrix = np.stack([np.ones(n), np.arange(n)], axis=1)
-    assert (np.diff(residual_correlation(matrix, _RHO)) > 0).all()
+    assert (np.diff(expected(matrix, _RHO).correlation) > 0).all()
 
 
 def test_gaps_widen_the_interval_and_do_not_move_the_trend():
@@ -86,8 +92,15 @@ def test_gaps_widen_the_interval_and_do_not_move_the_trend():
     others = np.ones((n, 1))
     whole, gaps = linear_trend(values, t, others), linear_trend(broken, t, others)
     assert np.abs(gaps[0] - 0.5).mean() < 2 * np.abs(whole[0] - 0.5).mean()
-    assert gaps[1].mean() > whole[1].mean() * 0.95
-    assert 0.9 < (np.abs(gaps[0] - 0.5) < gaps[2]).mean() < 0.99
+    assert gaps[1].mean() > whole[1].mean()
+    assert 0.92 < (np.abs(gaps[0] - 0.5) < gaps[2]).mean() < 0.98
+    # the first half alone is a series of its own
+    half = np.where(np.arange(n) < n // 2, values, np.nan)
+    alone = linear_trend(values[:, : n // 2], t[: n // 2], others[: n // 2])
+    part = linear_trend(half, t, others)
+    np.testing.assert_allclose(part[0], alone[0])
+    np.testing.assert_allclose(np.median(part[1] / alone[1]), 1, atol=0.05)
+    np.testing.assert_allclose(np.median(part[3] / alone[3]), 1, atol=0.05)
     # and too few values are no trend
     broken[0, 4:] = np.nan
     assert all(np.isnan(part[0]) for part in linear_trend(broken, t, others))
@@ -163,3 +176,17 @@ def test_bad_input(verb, change, arguments, words):
 def test_a_column_has_nothing_to_average_over():
     with pytest.raises(InputError, match="nothing to average over"):
         xdeepda.drift(column(np.zeros((24, 3)), [5.0, 10, 20]))
+
+
+def test_what_one_diagnostic_gives_another_takes(ocean):
+    for first in (
+        ocean.deepda.heat_content(depth=(0, 400)),
+        ocean.deepda.steric_height(depth=(0, 1000)),
+        ocean.deepda.isotherm_depth(10),
+        ocean.deepda.mixed_layer_depth(),
+        ocean.deepda.anomalies("thetao"),
+    ):
+        for second in ("trend", "drift", "seasonal_cycle", "anomalies"):
+            found = getattr(first.deepda, second)()
+            names = [found.name] if isinstance(found, xr.DataArray) else [*found]
+            assert names[0].startswith(first.name)

@@ -5,6 +5,7 @@ Layers end where they are asked to end: the cell that holds a limit counts in pa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -115,7 +116,7 @@ def heat_content(
     problems.raise_if_any()
     assert kind is not None
     assert layer is not None
-    heat = through_layer(_heat(field, kind, salt, density), layer)
+    heat = through_layer(_heat(field, kind, salt, density, layer), layer[layer > 0])
     if area is not None:
         heat = _sum(heat, area)
     return _labelled(heat, field, depth, total, density)
@@ -137,14 +138,27 @@ def _salinity(
     return water.salinity_of(field, name, problems) if name or density == "in-situ" else None
 
 
-def _heat(field: Field, kind: str, salt: Field | None, density: float | str) -> xr.DataArray:
-    """Heat per volume, in J m-3."""
-    pressure = water.pressure_of(field)
-    absolute = water.absolute_salinity(salt, pressure)
-    celsius = water.conservative_temperature(field, kind, absolute, pressure)
+def _heat(
+    field: Field, kind: str, salt: Field | None, density: float | str, layer: xr.DataArray
+) -> xr.DataArray:
+    """Heat per volume, in J m-3, of the levels of a layer."""
+    absolute, celsius, pressure = _water_within(field, kind, salt, layer)
     if isinstance(density, str):
         return water.CP0 * celsius * water.density(absolute, celsius, pressure)
     return water.CP0 * density * celsius
+
+
+def _water_within(
+    field: Field, kind: str, salt: Field | None, layer: xr.DataArray
+) -> tuple[xr.DataArray | float, xr.DataArray, xr.DataArray]:
+    """Absolute salinity, conservative temperature and pressure of the levels of a layer."""
+    use = layer.values > 0
+    pressure = water.pressure_of(field).isel(depth=use)
+    field = replace(field, values=field.values.isel(depth=use))
+    if salt is not None:
+        salt = replace(salt, values=salt.values.isel(depth=use))
+    absolute = water.absolute_salinity(salt, pressure)
+    return absolute, water.conservative_temperature(field, kind, absolute, pressure), pressure
 
 
 def _sum(values: xr.DataArray, area: xr.DataArray) -> xr.DataArray:
@@ -234,12 +248,10 @@ def steric_height(
     problems.raise_if_any()
     assert kind is not None
     assert layer is not None
-    pressure = water.pressure_of(field)
-    absolute = water.absolute_salinity(salt, pressure)
-    celsius = water.conservative_temperature(field, kind, absolute, pressure)
+    absolute, celsius, pressure = _water_within(field, kind, salt, layer)
     anomaly = water.specific_volume_anomaly(absolute, celsius, pressure)
-    slope = water.pressure_slope(field)
-    height = through_layer(anomaly * slope, layer) / water.GRAVITY
+    weight = water.pressure_slope(field).isel(depth=layer.values > 0)
+    height = through_layer(anomaly * weight, layer[layer > 0]) / water.GRAVITY
     top, bottom = map(float, depth)
     return finished(
         height,

@@ -2,14 +2,16 @@
 
 The values of neighbouring cycles resemble each other, so that a series holds fewer
 independent values than it has: the effective number of degrees of freedom follows from
-the correlation of the residuals at lag 1 (Santer et al. 2000).  The correlation of
-residuals is too low because the fit has followed the values; this is corrected exactly
-for a process of first order.
+the correlation of the residuals at lag 1 (Santer et al. 2000).  The residuals are less
+correlated than the values because the fit has followed these; correlation, variance and
+the error of the slope are corrected for that, exactly for a process of first order.
 
 Knows series of cycles; numpy, scipy and xarray.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -31,42 +33,69 @@ _RHO = np.concatenate([np.linspace(0, 0.9, 46), np.linspace(0.905, 0.995, 19)])
 _FREE = 3
 
 
-def residual_correlation(matrix: np.ndarray, rho: np.ndarray) -> np.ndarray:
-    """Correlation at lag 1 that residuals of a fit show, by that of the process.
+@dataclass(frozen=True)
+class Expected:
+    """What a fit makes of values of unit variance and correlation rho ** lag.
 
-    Ratio of the expectations of the lagged products and of the squares of residuals
-    ``M y`` with ``M = I - Q Q'`` and covariances ``rho ** |i - j|``.
+    Attributes
+    ----------
+    correlation : numpy.ndarray, shape (m,)
+        At lag 1, of the residuals: the ratio of the expectations of their lagged
+        products and of their squares; lower than that of the values.
+    square : numpy.ndarray, shape (m,)
+        Sum of squares of the residuals.
+    variance : numpy.ndarray, shape (m,)
+        Of the last coefficient.
+    """
+
+    correlation: np.ndarray
+    square: np.ndarray
+    variance: np.ndarray
+
+
+def expected(matrix: np.ndarray, rho: np.ndarray) -> Expected:
+    """Expectations for residuals ``M y`` with ``M = I - Q Q'``, exactly.
 
     Parameters
     ----------
     matrix : numpy.ndarray, shape (n, k)
         Of the fit.
     rho : numpy.ndarray, shape (m,)
-
-    Returns
-    -------
-    numpy.ndarray, shape (m,)
+        Correlations of neighbouring values.
 
     Examples
     --------
     >>> mean = np.ones((50, 1))
-    >>> bool(residual_correlation(mean, np.array([0.8]))[0] < 0.75)
+    >>> bool(expected(mean, np.array([0.8])).correlation[0] < 0.75)
     True
     """
     n = len(matrix)
     q, _ = np.linalg.qr(matrix)
+    last = _freed(matrix[:, -1], matrix[:, :-1])[:, None]
     shifted = np.zeros_like(q)
     shifted[1:] += q[:-1] / 2
     shifted[:-1] += q[1:] / 2
-    out = []
+    rows = []
     for r in rho:
-        forth = signal.lfilter([1], [1, -r], q, axis=0)
-        back = signal.lfilter([1], [1, -r], q[::-1], axis=0)[::-1]
-        spread = forth + back - q  # covariance times q
-        inner = q.T @ spread
-        lagged = (n - 1) * r - 2 * np.sum(shifted * spread) + np.sum((q.T @ shifted) * inner.T)
-        out.append(lagged / (n - np.trace(inner)))
-    return np.array(out)
+        inner = q.T @ _covariance_times(q, r)
+        lagged = (n - 1) * r - 2 * np.sum(shifted * _covariance_times(q, r))
+        lagged += np.sum((q.T @ shifted) * inner.T)
+        square = n - np.trace(inner)
+        variance = (last * _covariance_times(last, r)).sum() / (last**2).sum() ** 2
+        rows.append((lagged / square, square, variance))
+    return Expected(*np.array(rows).T)
+
+
+def _covariance_times(q: np.ndarray, rho: float) -> np.ndarray:
+    """Product of the covariances rho ** |i - j| with columns."""
+    forth = signal.lfilter([1], [1, -rho], q, axis=0)
+    back = signal.lfilter([1], [1, -rho], q[::-1], axis=0)[::-1]
+    return np.asarray(forth + back - q)
+
+
+def _freed(column: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """A column less what the others explain of it."""
+    return np.asarray(column - others @ np.linalg.lstsq(others, column, rcond=None)[0])
 
 
 def linear_trend(
@@ -90,51 +119,50 @@ def linear_trend(
         `freedom` is the effective number of independent values, n (1 - r) / (1 + r).
     """
     matrix = np.concatenate([others, (time - time.mean())[:, None]], axis=1)
-    k = matrix.shape[1]
+    n, k = matrix.shape
     coefficients = fit(values, matrix)
     residual = values - coefficients @ matrix.T
     known = np.isfinite(residual)
     count = known.sum(axis=-1)
     filled = np.where(known, residual, 0.0)
     square = (filled**2).sum(axis=-1)
-    pairs = (known[..., 1:] & known[..., :-1]).sum(axis=-1)
-    lagged = (filled[..., 1:] * filled[..., :-1]).sum(axis=-1)
+    table = expected(matrix, _RHO)
     with np.errstate(divide="ignore", invalid="ignore"):
-        seen = (lagged / pairs) / (square / count) * (len(time) - 1) / len(time)
-        rho = np.interp(seen, residual_correlation(matrix, _RHO), _RHO)
-        freedom = _independent(known, rho)
-        left = np.maximum(freedom - 2, 0.5)
-        variance = square / (count - k) * (count - 2) / left
-        error = np.sqrt(variance / _leverage(known, time, others))
+        lagged = (filled[..., 1:] * filled[..., :-1]).sum(axis=-1) / (n - 1)
+        pairs = (known[..., 1:] & known[..., :-1]).sum(axis=-1) / (n - 1)
+        seen = (lagged * (n - 1) / pairs) / (square * n / count)
+        rho = np.interp(seen, table.correlation, _RHO)
+        noise = square / (np.interp(rho, _RHO, table.square) * count / n)
+        variance, freedom = _spreads(known, rho, table, matrix)
+        error = np.sqrt(noise * variance)
     lacking = np.isnan(coefficients[..., -1]) | (count < k + _FREE)
-    half = error * stats.t.ppf((1 + confidence) / 2, left)
+    half = error * stats.t.ppf((1 + confidence) / 2, np.maximum(freedom - 2, 2.0))
     parts = (coefficients[..., -1], error, half, freedom)
     return tuple(np.where(lacking, np.nan, p) for p in parts)  # type: ignore[return-value]
 
 
-def _independent(known: np.ndarray, rho: np.ndarray) -> np.ndarray:
-    """Effective number of independent values; where some are missing, of those that are there.
+def _spreads(
+    known: np.ndarray, rho: np.ndarray, table: Expected, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of the slope of unit noise, and effective number of values, with gaps.
 
-    The variance of the mean of the values that are there is that of so many independent
-    ones; of a whole series these are n (1 - r) / (1 + r), its ends aside.
+    The latter is the number of independent values whose mean has the same variance; of a
+    whole series these are n (1 - r) / (1 + r), its ends aside.
     """
-    count = known.sum(axis=-1)
-    limit = known.shape[-1] * (1 - rho) / (1 + rho)
+    freedom = known.shape[-1] * (1 - rho) / (1 + rho)
     if known.all():
-        return np.asarray(limit)
-    before = np.zeros(rho.shape)
-    pairs = np.zeros(rho.shape)
-    for t in range(known.shape[-1]):
-        pairs += np.where(known[..., t], before, 0.0)
-        before = rho * (before + known[..., t])
-    return np.minimum(limit, count**2 / (count + 2 * pairs))
-
-
-def _leverage(known: np.ndarray, time: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Sum of squares of the times of known values, less what the other columns explain."""
-    whole = time - others @ np.linalg.lstsq(others, time, rcond=None)[0]
-    # of a cell with gaps, in proportion: the times are spread alike
-    return (whole**2 * known).sum(axis=-1)
+        return np.interp(rho, _RHO, table.variance), freedom
+    time = np.where(known, matrix[:, -1], np.nan)
+    freed = np.nan_to_num(time - fit(time, matrix[:, :-1]) @ matrix[:, :-1].T)
+    sums = []
+    for column in (freed, known.astype(float)):
+        before, pairs = np.zeros(rho.shape), np.zeros(rho.shape)
+        for t in range(known.shape[-1]):
+            pairs += column[..., t] * before
+            before = rho * (before + column[..., t])
+        sums.append(((column**2).sum(axis=-1), pairs))
+    (own, pairs), (count, among) = sums
+    return (own + 2 * pairs) / own**2, np.minimum(freedom, count**2 / (count + 2 * among))
 
 
 def trend(
@@ -149,8 +177,9 @@ def trend(
     """Linear trend in each cell, with an error for correlated values.
 
     The slope is fitted by least squares together with the course of the year.  Its
-    standard error counts the effective number of independent values, n (1 - r) / (1 + r)
-    with the correlation r of the residuals of neighbouring cycles, corrected for the fit.
+    standard error is that of a process of first order with the correlation r of the
+    residuals of neighbouring cycles, corrected for the fit; the interval is that of
+    Student's distribution with n (1 - r) / (1 + r) independent values.
 
     Parameters
     ----------
@@ -182,8 +211,10 @@ def trend(
 
     Notes
     -----
-    Of series of first order, 95 percent intervals hold the truth in 92 to 96 percent of
-    the cases, if the series is 60 or more values long and their correlation 0.9 or less.
+    In simulations of series of first order, 95 percent intervals hold the truth in 92 to
+    96 percent of the cases if there are 6 or more effective values, and in 84 to 92 percent
+    if there are fewer: a slow variation cannot be told from a trend then.  Smooth series,
+    such as a heat content, are better judged by their yearly means, ``cycle="year"``.
 
     References
     ----------

@@ -259,12 +259,10 @@ def through_layer(values: xr.DataArray, thickness: xr.DataArray) -> xr.DataArray
     Parameters
     ----------
     values : DataArray
-        With dimension depth.
+        With dimension depth: the levels of the layer.
     thickness : DataArray, shape (depth,)
-        Of :func:`layer_thickness`.
+        Of these levels, positive.
     """
-    use = thickness > 0
-    values, thickness = values.isel(depth=use.values), thickness[use.values]
     sea = sea_of(values)
     floor_below = sea.isel(depth=slice(None, None, -1)).cumsum("depth") > 0
     whole = (sea == floor_below.isel(depth=slice(None, None, -1))).all("depth")
