@@ -94,7 +94,7 @@ class Classical(nn.Module):
         mesh = Mesh(*(t.to(covariance.device) for t in self.mesh))
         sea = self.sea.table >= 0
         patterns = self.filter.patterns[self.nodes.flatten()]
-        out = torch.zeros(len(covariance), self.sea.size, device=patterns.device)
+        out = patterns.new_zeros(len(covariance), self.sea.size)
         for row, part in zip(out, covariance, strict=True):
             values = low_rank_variance(patterns, part).view(self.nodes.shape)
             row[self.sea.table[sea]] = mesh.spread(values)[sea]
@@ -212,6 +212,10 @@ class HybridArchitecture(InnovationArchitecture):
         for module, values in zip(self._others, arrays, strict=True):
             module.take(values)
 
+    def noise(self, geometry: Geometry) -> Callable[[int, torch.Generator], Tensor]:
+        """Draws that are alike the errors of the first run, over the whole ocean."""
+        return self.classical.covariance.draw
+
     def take_errors(self, errors: Sequence[Tensor]) -> None:
         """Take the correlations of the EnOI from errors (N, C, Y, X) of each fold."""
         vectors = [self.sea.vector(part) for part in errors]
@@ -272,8 +276,10 @@ class HybridArchitecture(InnovationArchitecture):
 
     def _informed(self, variance: Tensor) -> Tensor:
         """Root of the share of the variance that is known, exactly 0 where next to nothing is."""
-        known = 1 - variance.detach() * self.inverse**2
-        return (known - _NOTHING).clamp_min(0).sqrt()
+        # no gradient of the training goes here: its slope has no end where little is known
+        held = variance.detach() if torch.is_grad_enabled() else variance
+        more = 1 - held * self.inverse**2 - _NOTHING
+        return torch.where(more > 0, more.clamp_min(torch.finfo(more.dtype).tiny).sqrt(), 0)
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Weigh the classical analyses, add the correction, and scale their variance."""
