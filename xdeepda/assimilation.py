@@ -168,6 +168,7 @@ def assimilate(
     inputs = prepare(
         ds, obs, models, common_model(models), members=members, times=times,
         climatology=climatology, problems=problems, need_records=wishes.need_records,
+        folder=None if wishes.store is None else wishes.store.parent,
     )  # fmt: skip
     initial = initial_states(
         inputs.source, models, int(inputs.cycles[0]), inputs.calendar, members, seed

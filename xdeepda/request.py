@@ -10,6 +10,7 @@ import datetime
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,16 @@ from xdeepda.climatology import Climatology, fit_climatology, harmonics_of
 from xdeepda.errors import InputError, ModelMismatchError, Problems
 from xdeepda.initial import check_members
 from xdeepda.model import Model
-from xdeepda.observations.cells import Cells, merge
+from xdeepda.observations.cells import Cells
 from xdeepda.observations.records import Records, records_of
 from xdeepda.observations.sources import binned_sources
+from xdeepda.observations.stored import MergedCells, StoredCells, merged
 from xdeepda.observations.target import Target
 from xdeepda.source import RunSource
 
 logger = logging.getLogger("xdeepda")
+
+AnyCells = Cells | StoredCells | MergedCells
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Inputs:
     source: RunSource
     models: Sequence[Model]
     lead: Model
-    cells: Cells
+    cells: AnyCells
     positions: np.ndarray
     cycles: np.ndarray
     wanted: np.ndarray
@@ -91,11 +95,13 @@ def prepare(
     climatology: Any,
     problems: Problems,
     need_records: bool,
+    folder: Path | None = None,
 ) -> Inputs:
     """Check everything, combine the observations and find the cycles.
 
     Parameters are those of :func:`xdeepda.assimilate`; `lead` is the first model with the sea
-    that all have, `need_records` asks for every single datum.
+    that all have, `need_records` asks for every single datum, and superobservations of lazy
+    tables are kept in files in `folder`.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def prepare(
             problems.error = ModelMismatchError
         target = target_of_model(source, lead)
         try:
-            sources = binned_sources(obs, target, lead.cycle, rows=need_records)
+            sources = binned_sources(obs, target, lead.cycle, rows=need_records, folder=folder)
             if len(sources) > 1:
                 # of a single one it was told already
                 for one in sources:
@@ -121,8 +127,8 @@ def prepare(
         except InputError as error:
             problems.absorb(error)
         check_members(source, lead, members, problems)
-    filled = [s for s in sources if len(s.cells)]
-    cells = merge([s.cells for s in filled]) if filled else None
+    filled = [s for s in sources if len(s.any_cells)]
+    cells = merged([s.any_cells for s in filled]) if filled else None
     calendar = filled[0].calendar if filled else "standard"
     wanted = _wanted(times, lead, calendar, cells, problems)
     anomalies_of = _climatologies(climatology, models, problems)
@@ -130,11 +136,11 @@ def prepare(
     assert cells is not None
     assert wanted is not None
     assert anomalies_of is not None
-    first = min(int(cells.cycle[0]), int(wanted[0]))
+    first = min(cells.first, int(wanted[0]))
     # a smoother sees some cycles behind the last that is given out
     lag = max(model.window[1] for model in models)
-    last = max(int(wanted[-1]), min(int(wanted[-1]) + lag, int(cells.cycle[-1])))
-    late = int((cells.cycle > last).sum())
+    last = max(int(wanted[-1]), min(int(wanted[-1]) + lag, cells.last))
+    late = cells.after(last)
     if records is not None:
         records.close(last)
     if late:
@@ -179,11 +185,11 @@ def _times_of(times: Any) -> np.ndarray:
 
 
 def _wanted(
-    times: Any, model: Model, calendar: str, cells: Cells | None, problems: Problems
+    times: Any, model: Model, calendar: str, cells: AnyCells | None, problems: Problems
 ) -> np.ndarray | None:
     """Cycles to give out."""
     if times is None:
-        return None if cells is None else np.arange(cells.cycle[0], cells.cycle[-1] + 1)
+        return None if cells is None else np.arange(cells.first, cells.last + 1)
     try:
         values = _times_of(times)
         theirs = calendar_of(values)
@@ -199,8 +205,8 @@ def _wanted(
         )
         return None
     wanted = np.unique(model.cycle.index(values))
-    if cells is not None and (wanted[0] > cells.cycle[-1] or wanted[-1] < cells.cycle[0]):
-        ends = model.cycle.middle(cells.cycle[[0, -1]], calendar)
+    if cells is not None and (wanted[0] > cells.last or wanted[-1] < cells.first):
+        ends = model.cycle.middle(np.array([cells.first, cells.last]), calendar)
         problems.add(
             "no observation falls into the period of times=",
             found=f"observations from {ends[0]} to {ends[1]}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -287,6 +287,28 @@ class Cells:
         start, stop = np.searchsorted(self.cycle, [index, index + 1])
         part = slice(int(start), int(stop))
         return self.cell[part], self.value[part], self.error[part], self.count[part]
+
+    @property
+    def first(self) -> int:
+        """First cycle that holds any."""
+        return int(self.cycle[0])
+
+    @property
+    def last(self) -> int:
+        """Last cycle that holds any."""
+        return int(self.cycle[-1])
+
+    def after(self, number: int) -> int:
+        """Number of superobservations after a cycle."""
+        return len(self) - int(np.searchsorted(self.cycle, number, side="right"))
+
+    def only(self, index: int) -> Cells:
+        """Superobservations of one cycle, as Cells."""
+        cell, value, error, count = self.at(index)
+        return replace(
+            self, cycle=np.full(cell.size, index, dtype=np.int64),
+            cell=cell, value=value, error=error, count=count,
+        )  # fmt: skip
 
     def to_dataset(
         self,

@@ -2,8 +2,9 @@
 
 Times are read first, so that the cycles can be taken in ranges of a bounded number
 of rows; each range is combined as soon as its chunks have been read.  In memory are
-one chunk, the rows of one range, and the result.  A table in the order of time is
-read once; the chunks of others are read again for every range that they reach into.
+one chunk, the rows of one range, and the result, unless that is kept in files.  A
+table in the order of time is read once; the chunks of others are read again for every
+range that they reach into.
 Knows tables, grid and cycles; no model.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from xdeepda.errors import InputError, Problems
 from xdeepda.observations.cells import CORRELATED, Cells, combine
 from xdeepda.observations.columns import find_roles
 from xdeepda.observations.placing import PERIOD, USED, cycle_numbers
+from xdeepda.observations.stored import StoredCells
 from xdeepda.observations.superob import (
     BinningReport,
     Ready,
@@ -66,8 +69,9 @@ def bin_lazily(
     hold_back: bool = True,
     rho: float = CORRELATED,
     rows: int = ROWS,
+    folder: Path | None = None,
     progress: bool = True,
-) -> tuple[Cells, BinningReport]:
+) -> tuple[Cells | StoredCells, BinningReport]:
     """Bin a table of dask arrays chunk by chunk.
 
     Parameters
@@ -84,12 +88,14 @@ def bin_lazily(
     rows : int
         Largest number of rows that are combined at a time (a single cycle may
         have more).
+    folder : Path, optional
+        Keep the result in files in this folder, not in memory.
     progress : bool
         Show a bar where it takes longer than a second.
 
     Returns
     -------
-    cells : Cells
+    cells : Cells or StoredCells
         The bits that :func:`xdeepda.observations.bin_points` gives in memory.
     report : BinningReport
         ``row`` is empty: it would be as long as a column of the table.
@@ -108,14 +114,17 @@ def bin_lazily(
             spans.append(_cycles_of(times, rows_of_chunk, cycle))
             bar.update()
         work = _Work(obs, target, cycle, period, hold_back, chunks, spans, bar)
-        pieces: list[Cells] = []
+        kept: list[Cells] | StoredCells = []
+        if folder is not None:
+            kept = StoredCells(folder, target.variables, target.units, target.grid, cycle.name)
         for first, stop in _ranges(spans, rows, period):
             piece = work.combine(first, stop, thin, rho)
-            pieces += [piece] if piece is not None else []
+            if piece is not None:
+                kept.append(piece)
     report = work.report()
-    if not pieces:
+    if not len(kept):
         refuse(report.fate, target, work.names, work.extent)
-    return _joined(pieces), report
+    return _joined(kept) if isinstance(kept, list) else kept, report
 
 
 def _chunks(obs: xr.Dataset) -> list[slice]:

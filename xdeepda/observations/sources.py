@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from xdeepda.errors import InputError, Problems
 from xdeepda.observations.cells import Cells, combine, merge
 from xdeepda.observations.gridded import from_gridded
 from xdeepda.observations.lazy import bin_lazily, is_lazy, lazy_calendar
+from xdeepda.observations.stored import StoredCells
 from xdeepda.observations.superob import BinningReport, NothingInsideError, bin_points
 from xdeepda.observations.table import as_table, is_gridded
 from xdeepda.observations.target import Target, target_of
@@ -155,6 +157,8 @@ class Binned:
         The rows, where the source is one of points.
     report : BinningReport, optional
         What became of them.
+    stored : StoredCells, optional
+        In place of `cells`, where they are kept in files.
     """
 
     cells: Cells
@@ -162,6 +166,12 @@ class Binned:
     note: str
     table: xr.Dataset | None = None
     report: BinningReport | None = None
+    stored: StoredCells | None = None
+
+    @property
+    def any_cells(self) -> Cells | StoredCells:
+        """Superobservations, wherever they are."""
+        return self.cells if self.stored is None else self.stored
 
 
 def binned_sources(
@@ -173,6 +183,7 @@ def binned_sources(
     hold_back: bool = True,
     thin: int | None = None,
     rows: bool = True,
+    folder: Path | None = None,
 ) -> list[Binned]:
     """Superobservations of each source by itself.
 
@@ -186,6 +197,8 @@ def binned_sources(
         See :func:`superob`.
     rows : bool
         Keep the table and what became of its rows; lazy ones are then read whole.
+    folder : Path, optional
+        Keep the superobservations of lazy tables in files in this folder.
 
     Raises
     ------
@@ -203,7 +216,7 @@ def binned_sources(
             if rows or not is_lazy(source):
                 one = _one_source(source, target, cycle, period, hold_back, thin, outside)
             else:
-                one = _lazy_source(source, target, cycle, period, hold_back, thin, outside)
+                one = _lazy_source(source, target, cycle, period, hold_back, thin, outside, folder)
             done.append(one)
         except InputError as error:
             problems.absorb(_of_source(error, number, len(sources)))
@@ -284,16 +297,19 @@ def _lazy_source(
     hold_back: bool,
     thin: int | None,
     outside: list[InputError],
+    folder: Path | None,
 ) -> Binned:
     """Superobservations of a table of dask arrays, read chunk by chunk."""
     calendar = lazy_calendar(obs)
     try:
         cells, report = bin_lazily(
-            obs, target, cycle, period=period, hold_back=hold_back, thin=thin
+            obs, target, cycle, period=period, hold_back=hold_back, thin=thin, folder=folder
         )
     except NothingInsideError as error:
         outside.append(error)
         return Binned(_nothing(target, cycle), calendar, str(error.report))
+    if isinstance(cells, StoredCells):
+        return Binned(_nothing(target, cycle), calendar, str(report), stored=cells)
     return Binned(_measured(cells), calendar, str(report))
 
 

@@ -54,7 +54,7 @@ def machine_of(device: str | None) -> dict[str, str]:
 
 def _hash_of_cells(inputs: Inputs) -> str:
     """Hash of the superobservations, cycle by cycle."""
-    digest = hashlib.sha256(" ".join(inputs.cells.variables).encode())
+    digest = hashlib.sha256(" ".join(inputs.lead.variables).encode())
     for number in map(int, inputs.cycles):
         for column in inputs.at(number):
             digest.update(np.ascontiguousarray(column).data)
