@@ -41,6 +41,7 @@ LINES: dict[str, Line] = {
     "signs not drawn": Line("hybrid", {"flip_sign": False}),
     "adversarial 0.1": Line("hybrid", {"adversarial": 0.1}),
     "average of 3 seeds": Line("hybrid", {}, 3),
+    "smoother, 10 cycles": Line("hybrid", {"lag": 10}),
     "deepda2024": Line("deepda2024", {}),
     "deepda2024 with quirks": Line("deepda2024", {"quirks": ("all",)}),
 }
@@ -54,16 +55,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--lines", nargs="+", choices=tuple(LINES), default=list(LINES))
     options = parser.parse_args(arguments)
     for name in options.on:
-        scene = scene_of(name, options)
-        results = {line: run_line(LINES[line], scene, options) for line in options.lines}
+        results = {}
+        if name == "kalman":
+            ocean = xdeepda.datasets.linear_ocean(tuple(options.shape))
+            scene = kalman.scene_of(ocean, options)
+            results |= {limit: kalman.run_limit(limit, ocean, scene) for limit in kalman.LIMITS}
+        else:
+            scene = model_run(name, options)
+        results |= {line: run_line(LINES[line], scene, options) for line in options.lines}
         report(name, results, scene.truth.depth.values, options)
     return 0
 
 
-def scene_of(name: str, options: Any) -> scores.Scene:
-    """Truth and observations of a proving ground."""
-    if name == "kalman":
-        return kalman.scene_of(xdeepda.datasets.linear_ocean(tuple(options.shape)), options)
+def model_run(name: str, options: Any) -> scores.Scene:
+    """Truth and observations of a model run."""
     path = common.data_file(options.data, "models/mitgcm_a.nc")
     return osse.scene_of(common.open_run(path)[["thetao"]].load(), name, options)
 
@@ -94,7 +99,7 @@ def report(
     """Print and write the tables and the figures."""
     title = f"ablations on {name}, seed {options.seed}, {options.budget} each"
     stem = Path(options.out) / f"ablations_{name}_seed{options.seed}"
-    scores.report(title, results, depth, stem)
+    scores.report(title, results, depth, stem, "exact_filter" if name == "kalman" else None)
     figure(title, results, depth, stem.with_name(f"{stem.name}_power.png"))
 
 

@@ -42,8 +42,8 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "oi": {"localisation": (7000.0, 10000.0, 14000.0, 20000.0), "inflation": (0.7, 1.0, 1.4)},
     "enoi": {
         "localisation": (7000.0, 10000.0, 14000.0, 20000.0),
-        "inflation": (0.4, 0.5, 0.7, 1.0),
-        "damping": (0.5, 0.7, 1.0, 1.4),
+        "inflation": (0.7, 1.0, 1.4),
+        "damping": (0.7, 1.0, 1.4, 2.0, 2.8),
     },
     "kalman": {
         "patterns": (100, 150, 200, 300),
@@ -55,7 +55,7 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "truncation": (0.5, 1.0, 2.0, 4.0),
         "localisation": (7000.0, 14000.0, 20000.0),
         "inflation": (0.5, 0.7, 1.0),
-        "damping": (0.7, 1.0, 1.4),
+        "damping": (0.7, 1.0, 1.4, 2.0),
     },
 }
 #: Anomalies of the control run that the ensemble schemes take; there are 2,920.

@@ -198,20 +198,35 @@ def test_altered_ocean_keeps_what_is_not_altered(grounds):
     assert np.trace(fading.P_inf) < 0.8 * np.trace(ocean.P_inf)
 
 
-def test_ablations_have_a_line_for_each_part(grounds, tmp_path):
+def test_ablations_have_a_line_for_each_part(grounds, monkeypatch, tmp_path):
+    ablations = grounds("ablations")
+    for name, line in (("adversarial 0.1", "increment"), ("average of 3 seeds", "increment")):
+        monkeypatch.setitem(ablations.LINES, name, ablations.LINES[name]._replace(system=line))
     arguments = ["--shape", "1", "4", "8", "--years", "3", "1", "2", "--out", str(tmp_path)]
-    lines = [
-        "no classical input",
-        "adversarial 0.1",
-        "average of 3 seeds",
-        "deepda2024 with quirks",
-    ]
+    lines = ["adversarial 0.1", "average of 3 seeds", "deepda2024 with quirks"]
     small = [*SMALL, "--deepda2024-budget", "1s", "--lines", *lines]
-    assert grounds("ablations").main([*arguments, *small]) == 0
+    assert ablations.main([*arguments, *small]) == 0
     numbers = json.loads((tmp_path / "ablations_kalman_seed0.json").read_text())
-    assert list(numbers) == lines
+    assert list(numbers) == ["exact_filter", "exact_smoother", *lines]
     assert all(np.isfinite(row["ratio"]).all() for row in numbers.values())
+    assert len(list((tmp_path / "models").glob("kalman_increment_[012]_*"))) == 4
     assert (tmp_path / "ablations_kalman_seed0_power.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["ablations", "kalman", "osse", "sections", "twin"])
+def test_lines_and_defaults_are_known(grounds, name):
+    """Every system and setting that a benchmark names is one of the package."""
+    module = grounds(name)
+    lines = getattr(module, "LINES", {}).values()
+    named = [(line.system, line.settings) for line in lines]
+    named += [(s, own) for s, own in getattr(module, "TUNED", {}).items()]
+    named += [
+        (s, {k: v[0] for k, v in own.items()}) for s, own in getattr(module, "GRIDS", {}).items()
+    ]
+    training = grounds("systems").of_training()
+    for system, settings in named:
+        own = {k: v for k, v in settings.items() if k not in training}
+        assert xdeepda.architectures.ArchitectureSpec(system, own).name == system
 
 
 def test_sections_of_two_models(grounds, data_folder, tmp_path):
