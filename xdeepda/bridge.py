@@ -20,7 +20,6 @@ from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import Lagged, MemberNoise, perturb
 from xdeepda.core.interpolation import Interpolation
 from xdeepda.core.registry import build, weight_shapes
-from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State, climatological
 from xdeepda.errors import DivergenceError, ModelFileError
 from xdeepda.observations.interpolation import interpolation_weights
@@ -322,7 +321,7 @@ class Conductor:
         if keep_members and self.members > 1:
             geometry = self.tensors.geometry
             self.noise = MemberNoise(
-                SmoothNoise(geometry).to(self.tensors.device),
+                self.module.noise(geometry),
                 geometry.persistence,
                 self.members,
                 torch.Generator(self.tensors.device).manual_seed(seed + 1),

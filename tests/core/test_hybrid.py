@@ -254,3 +254,13 @@ def test_islands_of_one_column_are_solved_themselves():
     lonely = (sea.columns == 5 * 14 + 7).nonzero().item()
     assert lonely in mesh.solved.tolist()
     assert mesh.weight[lonely].tolist() == [1, 0, 0, 0]
+
+
+def test_draws_are_alike_the_errors():
+    geo = geometry(2, 8, 12)
+    module = random_module(geo)
+    fields = module.noise(geo)(4000, torch.Generator().manual_seed(0))
+    roots = module.classical.covariance.roots
+    vectors = module.sea.vector(fields)
+    torch.testing.assert_close(vectors.mT @ vectors / 4000, roots @ roots.mT, rtol=0, atol=0.1)
+    assert (fields[:, geo.wet == 0] == 0).all()

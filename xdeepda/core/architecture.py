@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State
 
 #: Smallest climatological variance (squared scales); quiet cells keep a finite gain.
@@ -80,6 +81,13 @@ class Architecture(nn.Module):
     def cross_fit(self, arrays: Sequence[dict[str, Tensor]]) -> None:
         """Take over, for each fold, what was fitted to the others."""
         raise NotImplementedError(f"{type(self).__name__} has nothing that is fitted")
+
+    def noise(self, geometry: Geometry) -> Callable[[int, torch.Generator], Tensor]:
+        """What draws fields (M, C, Y, X) of unit variance that errors are made of.
+
+        Smooth ones with the correlations of the anomalies, unless a subclass knows better.
+        """
+        return SmoothNoise(geometry).to(self.wet.device)
 
     def take_errors(self, errors: Sequence[Tensor]) -> None:
         """Take over background errors (N, C, Y, X) of each fold, made by those of the others."""

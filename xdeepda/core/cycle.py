@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Observed, State
 
 
@@ -101,19 +100,24 @@ class MemberNoise:
     A member follows its own initial state and its own perturbed observations.
     That spread is too small, since an error that no observation saw is common to
     all members.  The rest up to the predicted variance is added to the members
-    that are given out, as smooth noise that remembers from cycle to cycle as the
+    that are given out, as noise that remembers from cycle to cycle as the
     anomalies do; it does not enter the cycle.
 
     Parameters
     ----------
-    noise : SmoothNoise
+    noise : callable
+        Draws fields (members, C, Y, X) of unit variance with a generator.
     memory : Tensor, shape (C, Y, X)
     members : int
     generator : torch.Generator
     """
 
     def __init__(
-        self, noise: SmoothNoise, memory: Tensor, members: int, generator: torch.Generator
+        self,
+        noise: Callable[[int, torch.Generator], Tensor],
+        memory: Tensor,
+        members: int,
+        generator: torch.Generator,
     ) -> None:
         self.noise, self.memory = noise, memory
         self.generator = generator

@@ -184,6 +184,12 @@ class EnsembleCovariance(nn.Module):
             roots / torch.linalg.vector_norm(roots, dim=1, keepdim=True).clamp_min(1e-12)
         )
 
+    def draw(self, number: int, generator: torch.Generator) -> Tensor:
+        """Fields (number, C, Y, X) of unit variance: random sums of the anomalies."""
+        size = self.roots.shape[1]
+        weights = torch.randn(number, size, generator=generator, device=self.roots.device)
+        return self.sea.field(weights @ self.roots.mT)
+
     def correlation(self) -> Correlation:
         """Correlation of the fitted anomalies."""
         sphere = unit_vectors(self.latitude[:, None], self.longitude[None, :]).flatten(0, 1)
