@@ -133,3 +133,22 @@ def test_what_is_no_region_is_told(given, words):
 
 def test_example():
     assert doctest.testmod(rg).failed == 0
+
+
+def test_basins_agree_with_those_of_the_world_ocean_atlas(data_folder):
+    """Codes 1, 2, 3, 10, 11 of its 1 degree mask, at the surface."""
+    with xr.open_dataset(data_folder / "climatology" / "basin_mask_1deg.nc") as ds:
+        codes = ds["basin"].isel(Z=0).load()
+    lat, lon = np.meshgrid(codes.Y, codes.X, indexing="ij")
+    inside = rg.basins(lat.ravel(), lon.ravel()).reshape(5, *lat.shape)
+    weight = np.cos(np.deg2rad(lat))
+    least = {"Atlantic": (1, 0.998), "Pacific": (2, 0.997), "Indian": (3, 0.998),
+             "Southern": (10, 0.999), "Arctic": (11, 0.95)}  # fmt: skip
+    for name, (code, share) in least.items():
+        theirs = weight * (codes.values == code)
+        mine = inside[rg.BASINS.index(name)]
+        assert (theirs * mine).sum() / theirs.sum() > share, name
+    # the same mask as regions= of a user
+    named = rg.regions_of(codes, Problems("verify"))
+    pacific = named.membership(lat.ravel(), lon.ravel())[named.names.index("2")]
+    np.testing.assert_array_equal(pacific, (codes.values == 2).ravel())

@@ -22,6 +22,10 @@ class Statistic:
     name : str
     words : str
         For ``long_name``.
+    tex : str
+        The formula as the documentation shows it.
+    source : str
+        Where it is from; empty for the plainest.
     needs : tuple of str
         Sums that it is made of.
     formula : callable
@@ -36,6 +40,8 @@ class Statistic:
 
     name: str
     words: str
+    tex: str
+    source: str
     needs: tuple[str, ...]
     formula: Callable[[Totals], np.ndarray]
     unit: str = "1"
@@ -67,66 +73,127 @@ def _share(above: str, other: str) -> Callable[[Totals], np.ndarray]:
     return lambda t: t[above] / (t[above] + t[other])
 
 
-def _against(standard: str, words: str) -> list[Statistic]:
+_MURPHY = "Murphy & Epstein 1989"
+_FORTIN = "Fortin et al. 2014"
+_GNEITING = "Gneiting et al. 2005"
+_FERRO = "Ferro 2014"
+_DESROZIERS = "Desroziers et al. 2005"
+
+
+def _against(standard: str, words: str, sign: str) -> list[Statistic]:
     """Error of a standard, and skill against it."""
     w, ss, ee = (f"{standard}:{x}" for x in ("w", "ss", "ee"))
     return [
-        Statistic(f"rmse_{standard}", f"root mean square error of {words}", (w, ss), _root(ss, w),
-                  "value", "smaller"),
-        Statistic(f"skill_{standard}", f"skill in squared error against {words}", (ee, ss),
-                  _skill(standard), "1", "larger", True),
+        Statistic(
+            f"rmse_{standard}", f"root mean square error of {words}",
+            rf"\sqrt{{\langle ({sign} - y)^2 \rangle}}", "",
+            (w, ss), _root(ss, w), "value", "smaller",
+        ),
+        Statistic(
+            f"skill_{standard}", f"skill in squared error against {words}",
+            rf"1 - \langle (x - y)^2 \rangle / \langle ({sign} - y)^2 \rangle", _MURPHY,
+            (ee, ss), _skill(standard), "1", "larger", True,
+        ),
     ]  # fmt: skip
 
 
 #: In the order in which a table shows them.
 STATISTICS: tuple[Statistic, ...] = (
-    Statistic("count", "number of samples", ("n",), lambda t: t["n"]),
-    Statistic("missing", "share of the estimate's samples that have no reference",
-              ("n", "lacking"), _share("lacking", "n")),
-    Statistic("bias", "mean error, estimate minus reference", ("e", "w"), _ratio("e", "w"),
-              "value", "zero", True),
-    Statistic("rmse", "root mean square error", ("ee", "w"), _root("ee", "w"),
-              "value", "smaller", True),
-    *_against("climatology", "climatology"),
-    *_against("persistence", "persistence of the reference"),
-    *_against("background", "the background"),
-    Statistic("acc", "correlation of anomalies from the climatology",
-              ("anomaly:xx", "anomaly:yy", "anomaly:xy"), _correlation("anomaly"),
-              "1", "larger", True),
-    Statistic("spread", "root mean variance of the stated error", ("spread:vv", "spread:w"),
-              _root("spread:vv", "spread:w"), "value"),
-    Statistic("observation_error", "root mean variance of the error of the observations",
-              ("observation:vv", "observation:w"), _root("observation:vv", "observation:w"),
-              "value"),
-    Statistic("spread_skill", "expected over actual root mean square error",
-              ("spread:tt", "spread:ee"), _root("spread:tt", "spread:ee"), "1", "one", True),
-    Statistic("crps", "continuous ranked probability score, normal distribution",
-              ("spread:crps", "spread:w"), _ratio("spread:crps", "spread:w"),
-              "value", "smaller", True),
-    Statistic("member_spread", "root mean variance of the members", ("member:vv", "member:w"),
-              _root("member:vv", "member:w"), "value"),
-    Statistic("member_spread_skill", "expected, by the members, over actual root mean square error",
-              ("member:tt", "member:ee"), _root("member:tt", "member:ee"), "1", "one", True),
-    Statistic("member_crps", "continuous ranked probability score of the members, fair",
-              ("member:crps", "member:w"), _ratio("member:crps", "member:w"),
-              "value", "smaller", True),
-    Statistic("mean_rmse", "root mean square error of the mean over the group",
-              ("mean:ee", "mean:w"), _root("mean:ee", "mean:w"), "value", "smaller", True),
-    Statistic("mean_acc", "correlation in time of the mean over the group, as anomaly",
-              ("mean:xx", "mean:yy", "mean:xy"), _correlation("mean"), "1", "larger", True),
-    Statistic("mean_spread", "root mean variance, among members, of the mean over the group",
-              ("mean:vv", "mean:w"), _root("mean:vv", "mean:w"), "value"),
-    Statistic("mean_spread_skill", "expected, by the members, over actual root mean square error "
-              "of the mean over the group", ("mean:tt", "mean:ee"), _root("mean:tt", "mean:ee"),
-              "1", "one", True),
-    Statistic("desroziers_observation_variance",
-              "error variance of the observations that departures are consistent with",
-              ("desroziers:observation", "desroziers:w"),
-              _ratio("desroziers:observation", "desroziers:w"), "square", "", True),
-    Statistic("desroziers_background_variance",
-              "error variance of the background that departures are consistent with",
-              ("desroziers:background", "desroziers:w"),
-              _ratio("desroziers:background", "desroziers:w"), "square", "", True),
+    Statistic(
+        "count", "number of samples", "n", "",
+        ("n",), lambda t: t["n"],
+    ),
+    Statistic(
+        "missing", "share of the estimate's samples that have no reference",
+        r"n_\text{without} / (n + n_\text{without})", "",
+        ("n", "lacking"), _share("lacking", "n"),
+    ),
+    Statistic(
+        "bias", "mean error, estimate minus reference", r"\langle x - y \rangle", "",
+        ("e", "w"), _ratio("e", "w"), "value", "zero", True,
+    ),
+    Statistic(
+        "rmse", "root mean square error", r"\sqrt{\langle (x - y)^2 \rangle}", "",
+        ("ee", "w"), _root("ee", "w"), "value", "smaller", True,
+    ),
+    *_against("climatology", "climatology", "c"),
+    *_against("persistence", "persistence of the reference", "p"),
+    *_against("background", "the background", "x_b"),
+    Statistic(
+        "acc", "correlation of anomalies from the climatology",
+        r"\langle x' y' \rangle / \sqrt{\langle x'^2 \rangle \langle y'^2 \rangle}", _MURPHY,
+        ("anomaly:xx", "anomaly:yy", "anomaly:xy"), _correlation("anomaly"), "1", "larger", True,
+    ),
+    Statistic(
+        "spread", "root mean variance of the stated error", r"\sqrt{\langle \sigma^2 \rangle}", "",
+        ("spread:vv", "spread:w"), _root("spread:vv", "spread:w"), "value",
+    ),
+    Statistic(
+        "observation_error", "root mean variance of the error of the observations",
+        r"\sqrt{\langle \sigma_o^2 \rangle}", "",
+        ("observation:vv", "observation:w"), _root("observation:vv", "observation:w"), "value",
+    ),
+    Statistic(
+        "spread_skill", "expected over actual root mean square error",
+        r"\sqrt{\langle \sigma^2 + \sigma_o^2 \rangle / \langle (x - y)^2 \rangle}", _FORTIN,
+        ("spread:tt", "spread:ee"), _root("spread:tt", "spread:ee"), "1", "one", True,
+    ),
+    Statistic(
+        "crps", "continuous ranked probability score, normal distribution",
+        r"\langle \sigma_t [z (2\Phi(z) - 1) + 2\varphi(z) - 1/\sqrt\pi] \rangle", _GNEITING,
+        ("spread:crps", "spread:w"), _ratio("spread:crps", "spread:w"), "value", "smaller", True,
+    ),
+    Statistic(
+        "member_spread", "root mean variance of the members", r"\sqrt{\langle s^2 \rangle}", "",
+        ("member:vv", "member:w"), _root("member:vv", "member:w"), "value",
+    ),
+    Statistic(
+        "member_spread_skill", "expected, by the members, over actual root mean square error",
+        r"\sqrt{\langle (1 + 1/m) s^2 + \sigma_o^2 \rangle / \langle (\bar x - y)^2 \rangle}",
+        _FORTIN,
+        ("member:tt", "member:ee"), _root("member:tt", "member:ee"), "1", "one", True,
+    ),
+    Statistic(
+        "member_crps", "continuous ranked probability score of the members, fair",
+        r"\langle \frac1m \sum_i |x_i - y| - \frac1{2m(m-1)} \sum_{ij} |x_i - x_j| \rangle", _FERRO,
+        ("member:crps", "member:w"), _ratio("member:crps", "member:w"), "value", "smaller", True,
+    ),
+    Statistic(
+        "mean_rmse", "root mean square error of the mean over the group",
+        r"\sqrt{\overline{\langle x - y \rangle_g^2}}", "",
+        ("mean:ee", "mean:w"), _root("mean:ee", "mean:w"), "value", "smaller", True,
+    ),
+    Statistic(
+        "mean_acc", "correlation in time of the mean over the group, as anomaly",
+        r"\overline{\langle x' \rangle_g \langle y' \rangle_g} / "
+        r"\sqrt{\overline{\langle x' \rangle_g^2}\ \overline{\langle y' \rangle_g^2}}", "",
+        ("mean:xx", "mean:yy", "mean:xy"), _correlation("mean"), "1", "larger", True,
+    ),
+    Statistic(
+        "mean_spread", "root mean variance, among members, of the mean over the group",
+        r"\sqrt{\overline{s^2(\langle x_i \rangle_g)}}", "",
+        ("mean:vv", "mean:w"), _root("mean:vv", "mean:w"), "value",
+    ),
+    Statistic(
+        "mean_spread_skill", "expected, by the members, over actual error of the group's mean",
+        r"\sqrt{(1 + 1/m) \overline{s^2(\langle x_i \rangle_g)} / "
+        r"\overline{\langle \bar x - y \rangle_g^2}}", _FORTIN,
+        ("mean:tt", "mean:ee"), _root("mean:tt", "mean:ee"), "1", "one", True,
+    ),
+    Statistic(
+        "desroziers_observation_variance",
+        "error variance of the observations that departures are consistent with",
+        r"\langle (y - x)(y - x_b) \rangle", _DESROZIERS,
+        ("desroziers:observation", "desroziers:w"),
+        _ratio("desroziers:observation", "desroziers:w"), "square", "", True,
+    ),
+    Statistic(
+        "desroziers_background_variance",
+        "error variance of the background that departures are consistent with",
+        r"\langle (x - x_b)(y - x_b) \rangle", _DESROZIERS,
+        ("desroziers:background", "desroziers:w"),
+        _ratio("desroziers:background", "desroziers:w"), "square", "", True,
+    ),
 )  # fmt: skip
 
 #: Orientation in words, for the attributes.
