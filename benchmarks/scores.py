@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -205,12 +206,15 @@ def report(
     depth: np.ndarray,
     stem: Path,
     limit: str | None = None,
+    *,
+    details: bool = True,
 ) -> str:
     """Print the tables, write them and the figure; `limit` names the system none can beat."""
     text = [f"{title}\n\n{summary(results, limit)}"]
-    text += [by_level(system, results, depth, limit) for system in results]
-    told = verdict(results, depth)
-    whole = "\n\n".join([*text, told] if told else text)
+    if details:
+        text += [by_level(system, results, depth, limit) for system in results]
+        text.append(verdict(results, depth))
+    whole = "\n\n".join(part for part in text if part)
     print(whole)
     stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".txt").write_text(whole + "\n")
@@ -242,15 +246,25 @@ def summary(results: Mapping[str, Mapping[str, Any]], limit: str | None = None) 
         line = "".join(f"{number(x):>10}" for x in numbers)
         trained = f"{row.get('training_seconds', 0.0):10.0f}{row.get('steps', 0):10d}"
         lines.append(f"{system:{width}}{line}{trained}")
-    lines.append(
-        "score: mean over the levels of RMSE / RMSE of climatology; x best: score / that of "
-        f"{best or 'the best single baseline'}; worst: largest ratio at a level to the RMSE of the "
-        "single baseline that is best there; x comb.: score / that of combined; CRPS (K) and "
-        "spr/skill: means over the levels; PIT dev.: mean deviation of its histogram from flat; "
+    return "\n".join([*lines, *textwrap.wrap(legend(best, limit), 110)])
+
+
+def legend(best: str | None, limit: str | None) -> str:
+    """What the columns of the summary are."""
+    told = [
+        "score: mean over the levels of RMSE / RMSE of climatology",
+        f"x best: score / that of {best or 'the best single baseline'}",
+        "worst: largest ratio at a level to the RMSE of the single baseline that is best there",
+        "x comb.: score / that of combined",
+        "CRPS (K), spr/skill: means over the levels",
+        "PIT dev.: mean deviation of the PIT histogram from flat",
         "power: that of the analysis / the truth's at the smaller two thirds of the scales along "
-        "longitude" + (f"; x {limit}: mean over the levels of RMSE / its RMSE" if limit else "")
-    )
-    return "\n".join(lines)
+        "longitude",
+    ]
+    if limit:
+        words = limit.replace("_", " ")
+        told.insert(4, f"x {words.split()[-1]}: mean over the levels of RMSE / that of the {words}")
+    return "; ".join(told)
 
 
 def number(x: float) -> str:
@@ -322,17 +336,29 @@ def figure(
     from matplotlib import pyplot as plt
 
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 5.6), layout="constrained")
-    for n, (system, row) in enumerate(results.items()):
-        left.plot(row["ratio"], depth, f"C{n}-o", label=f"{system} {row['ratio'].mean():.3f}")
-        if system != "climatology":
-            left.plot(row["background"] / row["climatology"], depth, f"C{n}:", lw=1)
-            middle.plot(row["spread_skill"], depth, f"C{n}-o")
+    # variants of a system share its colour
+    families = {system: system.partition(" ")[0] for system in results}
+    alone = len(set(families.values())) == len(families)
+    for system, row in results.items():
+        kin = [s for s in families if families[s] == families[system]]
+        style: dict[str, Any] = {
+            "color": f"C{list(dict.fromkeys(families.values())).index(families[system])}",
+            "ls": ("-", "--", "-.", ":")[kin.index(system) % 4],
+        }
+        label = f"{system} {row['ratio'].mean():.3f}"
+        left.plot(row["ratio"], depth, marker="o", ms=4, label=label, **style)
+        if families[system] != "climatology":
+            middle.plot(row["spread_skill"], depth, marker="o", ms=4, **style)
+            if alone:
+                before = row["background"] / row["climatology"]
+                left.plot(before, depth, lw=1, color=style["color"], ls=":")
         edges = np.linspace(0, 1, row["pit"].shape[1] + 1)
-        right.stairs(row["pit"].mean(axis=0), edges, color=f"C{n}")
+        right.stairs(row["pit"].mean(axis=0), edges, **style)
     first = next(iter(results.values()))
     left.plot(first["obs_error"] / first["climatology"], depth, "k--", lw=1, label="observations")
-    left.set(xlabel="RMSE / RMSE of climatology (dotted: background)", ylabel="depth (m)",
-             title=title, xlim=(0, 1.6))  # fmt: skip
+    dotted = " (dotted: background)" if alone else ""
+    left.set(xlabel=f"RMSE / RMSE of climatology{dotted}", ylabel="depth (m)", title=title,
+             xlim=(0, 1.6))  # fmt: skip
     middle.axvspan(0.9, 1.1, color="0.9")
     middle.set(xlabel="spread / RMSE", title="uncertainty", xlim=(0, 2.5))
     right.axhline(1.0, color="0.5", lw=1)
@@ -340,6 +366,6 @@ def figure(
               ylabel="frequency / expected", title="PIT histogram, all levels")  # fmt: skip
     for ax in (left, middle):
         common.depth_axis(ax, depth)
-    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncol=6)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncol=5)
     fig.savefig(path, dpi=120)
     plt.close(fig)

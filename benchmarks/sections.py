@@ -26,7 +26,7 @@ FILES = {"hadcm3l": "hadcm3l_nino4_control.nc", "miroc32": "miroc32_nino4_contro
 #: Years to train on, to validate and to report, and those of the report that are not scored.
 TRAIN, VALIDATE, REPORT, SPINUP = 480, 60, 60, 10
 DEEPEST = 700.0
-DEFAULT = ("climatology", "persistence", "enoi", "kalman", "combined")
+DEFAULT = ("climatology", "enoi", "kalman", "combined")
 
 
 def main(arguments: list[str]) -> int:
@@ -86,4 +86,4 @@ def one_truth(name: str, runs: dict[str, xr.Dataset], options: Any) -> None:
     title = f"sections: truth {name}, seed {options.seed}"
     stem = Path(options.out) / f"sections_{name}_seed{options.seed}"
     depth = np.asarray(truth.depth.values)
-    scores.report(title, results, depth, stem)
+    scores.report(title, results, depth, stem, details=False)

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         results |= compare(system, grounds, scene, options)
     title = f"several: linear ocean, three wrong models, seed {options.seed}"
     stem = Path(options.out) / f"several_seed{options.seed}"
-    scores.report(title, results, ocean.depth, stem, "exact_filter")
+    scores.report(title, results, ocean.depth, stem, "exact_filter", details=False)
     return 0
 
 
