@@ -120,6 +120,17 @@ def test_labels_of_the_table_and_the_analysis_do_not_matter(noisy, obs):
         np.testing.assert_allclose(other.rmse, plain.rmse, rtol=1e-4)
 
 
+def test_what_is_not_compared_is_counted(noisy, years, obs):
+    bad = obs.isel(obs=slice(0, 100)).copy(deep=True)
+    bad.thetao[:7] = np.nan
+    bad = bad.assign_coords(lat=("obs", np.r_[bad.lat.values[:-5], [89.0] * 5], bad.lat.attrs))
+    found = xdeepda.verify(noisy, bad, by=(), **FEW)
+    assert found["count"] == 88
+    assert found.attrs["not_compared"] == "7 without a value, 5 outside of the area"
+    assert "not_compared" not in xdeepda.verify(noisy, obs, by=(), **FEW).attrs
+    assert "7 without a value" in repr(found.deepda)
+
+
 # ---- what was assimilated
 
 

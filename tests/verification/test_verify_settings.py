@@ -213,6 +213,16 @@ def test_references_that_cannot_be_compared(noisy, years):
             xdeepda.verify(tropics if "covers" in words else noisy, reference, **FEW)
 
 
+def test_a_curvilinear_reference_is_told_how_to_be_regridded(noisy, years):
+    lat, _ = xr.broadcast(years.lat, years.lon)
+    tripolar = years.thetao.rename(lat="j", lon="i").drop_vars(["j", "i"])
+    tripolar = tripolar.assign_coords(TLAT=(("j", "i"), lat.values, {"units": "degrees_north"}))
+    with pytest.raises(InputError, match=r"the reference: the grid is curvilinear(.|\n)*xesmf"):
+        xdeepda.verify(noisy, tripolar, **FEW)
+    with pytest.raises(InputError, match="the analysis: the grid is curvilinear"):
+        xdeepda.verify(tripolar, years, var="thetao", **FEW)
+
+
 def test_a_yearly_product_is_no_reference_for_months(noisy, ocean):
     yearly = ocean.thetao.coarsen(time=12).mean(keep_attrs=True)
     with pytest.raises(InputError, match="time step is much longer than the month"):

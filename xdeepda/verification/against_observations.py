@@ -19,7 +19,7 @@ from xdeepda.observations.columns import is_points
 from xdeepda.observations.departures import departures
 from xdeepda.observations.ledger import is_ledger
 from xdeepda.observations.placing import WITHHELD
-from xdeepda.observations.records import COMPARED, USED
+from xdeepda.observations.records import ALL_FATES, COMPARED, USED
 from xdeepda.verification.calibration import pit, quantile_edges, rank_bins
 from xdeepda.verification.fields import Estimate
 from xdeepda.verification.groups import Groups
@@ -57,8 +57,10 @@ class PointComparison:
         Number of the platform.
     assimilated : bool
         Whether the estimate has seen them.
-    desroziers : tuple of numpy.ndarray or None
+    desroziers : dict of numpy.ndarray or None
         O-B, O-A and position of those that were assimilated.
+    told : str
+        How many observations of the variable are not compared, and why.
     """
 
     estimate: Estimate
@@ -68,6 +70,7 @@ class PointComparison:
     platform: np.ndarray
     assimilated: bool
     desroziers: dict[str, np.ndarray] | None
+    told: str
 
 
 def prepare(
@@ -112,6 +115,7 @@ def prepare(
         _platforms(table)[rows],
         not unseen.any(),
         _innovations(table, seen) if seen.any() else None,
+        _left_out(table, estimate, rows),
     )
 
 
@@ -127,6 +131,15 @@ def _rows(
     if assimilated:
         seen, unseen = seen | (unseen & (fate == COMPARED)), unseen & (fate == WITHHELD)
     return (unseen if unseen.any() else seen), seen
+
+
+def _left_out(table: xr.Dataset, estimate: Estimate, rows: np.ndarray) -> str:
+    """Number of the other rows of the variable, by what became of them."""
+    other = (table["analysed_variable"].values == estimate.name) & ~rows
+    number = np.bincount(table["fate"].values[other], minlength=len(ALL_FATES))
+    words = {USED: "assimilated", COMPARED: "without a value of the analysis at their place"}
+    told = [f"{n} {words.get(k, ALL_FATES[k])}" for k, n in enumerate(number.tolist()) if n]
+    return ", ".join(told)
 
 
 def _analysis(estimate: Estimate) -> xr.Dataset:

@@ -211,7 +211,9 @@ def _estimate(
     """One variable; None with a problem."""
     before = len(problems)
     value = ds[name + suffix]
-    layout = layout_of(value, problems)
+    layout = understood(value, "the analysis", problems)
+    if layout is None:
+        return None
     unit = unit_tools.unit_of(value)
     if unit is None:
         problems.add(f"variable {name + suffix!r} has no units", expected="degC, K, psu, ...")
@@ -257,6 +259,22 @@ def _interval(
         return None
 
 
+def understood(da: xr.DataArray, who: str, problems: Problems) -> Layout | None:
+    """Axes and grid of a field; None with a problem, such as a curvilinear grid."""
+    own = Problems("axes")
+    try:
+        layout = layout_of(da, own)
+    except NotImplementedError as error:
+        own.add(str(error))
+        layout = None
+    for problem in own:
+        problems.add(
+            f"{who}: {problem.what}",
+            found=problem.found, expected=problem.expected, todo=problem.todo,
+        )  # fmt: skip
+    return None if len(own) else layout
+
+
 # ---- references
 
 
@@ -283,7 +301,8 @@ def reference_series(
     if da is None:
         return None
     own = Problems("reference")
-    layout = with_surface(da, estimate, layout_of(da, own)) if not len(own) else None
+    layout = understood(da, who, own)
+    layout = None if layout is None else with_surface(da, estimate, layout)
     unit = unit_tools.unit_of(da)
     if unit is None:
         own.add(f"{who}: variable {da.name!r} has no units", expected=f"as {estimate.unit}")

@@ -116,7 +116,7 @@ def as_text(scores: Any) -> str:
 
 def _is_told(key: str) -> bool:
     """Attributes that stand above the table."""
-    first = ("period", "reference", "compared", "climatology", "intervals")
+    first = ("period", "reference", "compared", "not_compared", "climatology", "intervals")
     return key.startswith(first)
 
 

@@ -101,7 +101,8 @@ def verify(
         then made from them.  Departures know it themselves.
     block : int or "platform", optional
         Blocks of the bootstrap: so many cycles, by default a tenth of the period, a
-        year at most; for observations also whole platforms.
+        year at most; for observations also whole platforms (places of 5 degrees where
+        platforms have no name).
     level : float
         Coverage of the intervals.
     draws : int
@@ -190,6 +191,8 @@ def _pair(
             given, estimate, settings.part, normals, settings.assimilated, who, problems
         )
         notes["compared"] = "in observation space, each observation counts 1"
+        if comparison is not None and comparison.told:
+            notes["not_compared"] = comparison.told
         notes["climatology"] = normals.told if normals else "none was given"
     else:
         comparison = _fields(given, estimate, settings, who, problems)
@@ -243,7 +246,7 @@ def _populated(
                      found=f"no {lacking[0]} axis", todo=f"by={rest}")  # fmt: skip
         return None
     lat, lon = against_fields.places(estimate)
-    sea = np.isfinite(estimate.value.read(int(estimate.value.numbers[0]))[0]).any(axis=0).ravel()
+    sea = _sea(estimate)
     held = groups.regions.membership(lat, lon) & sea
     empty = [n for n, row in zip(groups.regions.names, held, strict=True) if not row.any()]
     empty = [n for n in empty if n != ALL]
@@ -254,6 +257,14 @@ def _populated(
             todo="larger regions, or leave them out",
         )
     return groups.without(empty)
+
+
+def _sea(estimate: Estimate) -> np.ndarray:
+    """Columns with a value in the first, middle or last cycle; shape (ny * nx,)."""
+    numbers = estimate.value.numbers
+    some = np.unique(numbers[[0, len(numbers) // 2, -1]])
+    held = [np.isfinite(estimate.value.read(int(n))).any(axis=(0, 1)) for n in some]
+    return np.asarray(np.any(held, axis=0)).ravel()
 
 
 def _compute(pair: _Pair, settings: Settings) -> xr.Dataset:
