@@ -21,7 +21,7 @@ from xdeepda.core.cycle import Lagged, MemberNoise, perturb
 from xdeepda.core.interpolation import Interpolation
 from xdeepda.core.registry import build, weight_shapes
 from xdeepda.core.state import Geometry, Observed, State, climatological
-from xdeepda.errors import DivergenceError, ModelFileError
+from xdeepda.errors import DeviceMemoryError, DivergenceError, ModelFileError
 from xdeepda.observations.interpolation import interpolation_weights
 from xdeepda.options import device_of
 from xdeepda.source import HOLD_BYTES
@@ -366,7 +366,10 @@ class Conductor:
             If a number that is not finite appears; cycle, member and cell are named.
         """
         observed = self.tensors.scatter([rows], np.atleast_1d(fraction))
-        analysis = self.module.analyse(self.background, self._for_members(observed))
+        try:
+            analysis = self.module.analyse(self.background, self._for_members(observed))
+        except torch.OutOfMemoryError:
+            raise self._too_many(observed) from None
         self._check(analysis, number)
         self.capped += self._capped(analysis)
         self.state = analysis
@@ -423,6 +426,34 @@ class Conductor:
         held = iter(State(**states[name]) for name in sorted(states))
         # of each cycle the analysis comes before the background, by the alphabet
         self.lagged.held.extend((next(held), analysis) for analysis in held)
+
+    def _too_many(self, observed: Observed) -> DeviceMemoryError:
+        """Say how many members fit into the memory of the device, by trying one and two."""
+        told = f"assimilate: {self.members} members do not fit into the memory of the GPU"
+        todo = "members=1, or device='cpu'"
+        if self.members > 1:
+            try:
+                one, two = (self._peak(observed, members) for members in (1, 2))
+                own = sum(x.nbytes for x in self.state if x is not None) // self.members
+                room = _room(self.tensors.device) + own * self.members
+                # what is needed grows with the members, a part of it is always the same
+                fits = int((0.9 * room - (2 * one - two)) // max(two - one + own, 1))
+                fits = min(fits, self.members - 1)
+                todo = f"members={fits}, or device='cpu'" if fits > 0 else todo
+            except torch.OutOfMemoryError:
+                todo = "device='cpu', or a coarser grid"
+        return DeviceMemoryError(f"{told}; what to do: {todo}")
+
+    def _peak(self, observed: Observed, members: int) -> int:
+        """Bytes that a cycle of so many members takes at most, besides what is held."""
+        device = self.tensors.device
+        torch.cuda.empty_cache()
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        state = self.state.each(lambda x: x[:members])
+        few = Observed(*(x.expand(members, *x.shape[1:]) for x in observed))
+        self.module.analyse(self.module.forecast(state, observed.season), few)
+        return int(torch.cuda.max_memory_allocated(device) - before)
 
     def _capped(self, analysis: State) -> Tensor | int:
         """Count values at the guard against runaway cycling."""
@@ -509,3 +540,9 @@ class Conductor:
     def shape(self) -> tuple[int, int, int]:
         """(C, Y, X)."""
         return self.tensors.shape
+
+
+def _room(device: torch.device) -> int:
+    """Bytes of a GPU that this process could still take."""
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info(device)[0])

@@ -31,6 +31,10 @@ class MemoryForeseenError(InputError, MemoryError):
     """The work would not fit into memory; said before it starts."""
 
 
+class DeviceMemoryError(DeepDAError, MemoryError):
+    """The memory of a GPU does not suffice; the message says what would fit."""
+
+
 class StoreError(DeepDAError, OSError):
     """An analysis cannot be written to its store; the message says what is kept."""
 

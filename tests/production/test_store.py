@@ -81,8 +81,9 @@ def test_any_labels(ocean, months, pair_model, tmp_path, hasty):
     assert found["thetao"].dims == ("lon", "t", "y", "depth")
 
 
-def test_datetimes(ocean, months, tiny_model, tmp_path):
-    dates = np.arange("1997-02", "2000-06", dtype="M8[M]").astype("M8[ns]")
+@pytest.mark.parametrize(("year", "unit"), [("1997", "ns"), ("1597", "s")])
+def test_datetimes(year, unit, ocean, months, tiny_model, tmp_path):
+    dates = (np.datetime64(f"{year}-02") + np.arange(40)).astype(f"M8[{unit}]")
     gregorian = months.drop_vars("time_bnds").assign_coords(time=dates)
     held = xdeepda.assimilate(ocean, gregorian, model=tiny_model)
     assert held["time"].dtype.kind == "M"

@@ -335,9 +335,11 @@ class Store:
 
     def _opened(self) -> xr.Dataset:
         """Dataset of the store, as the user would have it from memory."""
-        ds = xr.open_zarr(self.path, consolidated=True)
-        plain = {n: v for n, v in ds.coords.items() if v.dtype != self._one[n].dtype}
-        for name, coord in plain.items():
+        # times are known, and of a kind that decoding would have to guess
+        ds = xr.open_zarr(self.path, consolidated=True, decode_times=False)
+        time_names = [self.labels.time, f"{self.labels.time}_bnds"]
+        ds = self.labels.with_times(ds.drop_vars(time_names), self.wanted)
+        for name, coord in ds.coords.items():
             if self._one[name].dtype.kind == "U":  # of no fixed width in the store
                 ds = ds.assign_coords({name: coord.astype(self._one[name].dtype)})
         return self.labels.quantified(ds[self.names])
