@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,45 +226,76 @@ def report(
 
 def summary(results: Mapping[str, Mapping[str, Any]], limit: str | None = None) -> str:
     """One line for each system: means over the levels, and what it costs."""
-    best, single = best_single(results), single_by_level(results)
-    heads = ["score", "x best", "worst", "x comb."]
-    heads += [f"x {limit.removeprefix('exact_')}", "std err."] if limit else []
-    heads += ["CRPS", "spr/skill", "PIT dev.", "power", "s/cycle", "trained s", "steps"]
+    columns = {
+        head: [cell(row) for row in results.values()] for head, cell in _cells(results, limit)
+    }
+    # what cannot be told of any system, such as a ratio to baselines that are not there
+    columns = {h: cells for h, cells in columns.items() if any(c.strip() != "-" for c in cells)}
     width = max(15, *(len(system) + 1 for system in results))
-    lines = [f"{'':{width}}" + "".join(f"{head:>10}" for head in heads)]
-    for system, row in results.items():
-        numbers = [row["ratio"].mean()]
-        numbers.append(row["ratio"].mean() / results[best]["ratio"].mean() if best else np.nan)
-        numbers.append(np.nan if single is None else (row["analysis"] / single).max())
-        combined = results.get("combined")
-        numbers.append(row["ratio"].mean() / combined["ratio"].mean() if combined else np.nan)
-        numbers += ratio_to(row, results[limit]) if limit else ()
-        numbers += [row["crps"].mean(), row["spread_skill"].mean()]
-        numbers.append(calibration.flatness(row["pit"].mean(axis=0)).deviation)
-        small = row["power"][:, row["power"].shape[1] // 3 :]
-        numbers += [small.mean(), row["cycle_seconds"]]
-        line = "".join(f"{number(x):>10}" for x in numbers)
-        trained = f"{row.get('training_seconds', 0.0):10.0f}{row.get('steps', 0):10d}"
-        lines.append(f"{system:{width}}{line}{trained}")
-    return "\n".join([*lines, *textwrap.wrap(legend(best, limit), 110)])
+    lines = [f"{'':{width}}" + "".join(f"{head:>10}" for head in columns)]
+    for system, *cells in zip(results, *columns.values(), strict=True):
+        lines.append(f"{system:{width}}" + "".join(f"{cell:>10}" for cell in cells))
+    told = [text for head, text in legend(best_single(results), limit) if head in columns]
+    return "\n".join([*lines, *textwrap.wrap("; ".join(told), 110)])
 
 
-def legend(best: str | None, limit: str | None) -> str:
-    """What the columns of the summary are."""
-    told = [
-        "score: mean over the levels of RMSE / RMSE of climatology",
-        f"x best: score / that of {best or 'the best single baseline'}",
-        "worst: largest ratio at a level to the RMSE of the single baseline that is best there",
-        "x comb.: score / that of combined",
-        "CRPS (K), spr/skill: means over the levels",
-        "PIT dev.: mean deviation of the PIT histogram from flat",
-        "power: that of the analysis / the truth's at the smaller two thirds of the scales along "
-        "longitude",
+def _cells(
+    results: Mapping[str, Mapping[str, Any]], limit: str | None
+) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
+    """Heads of the columns of the summary, and what makes their cells of a row."""
+    best, single = best_single(results), single_by_level(results)
+
+    def to(name: str | None) -> Callable[[Mapping[str, Any]], str]:
+        """Score / that of a system."""
+        if name is None or name not in results:
+            return lambda row: "-"
+        return lambda row: number(row["ratio"].mean() / results[name]["ratio"].mean())
+
+    def small_scales(row: Mapping[str, Any]) -> str:
+        return number(row["power"][:, row["power"].shape[1] // 3 :].mean())
+
+    out: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+        ("score", lambda row: number(row["ratio"].mean())),
+        ("x best", to(best)),
+        ("worst", lambda row: "-" if single is None else number((row["analysis"] / single).max())),
+        ("x comb.", to("combined")),
     ]
+    if limit is not None:
+        out.append((_short(limit), lambda row: number(ratio_to(row, results[limit])[0])))
+        out.append(("std err.", lambda row: number(ratio_to(row, results[limit])[1])))
+    return [
+        *out,
+        ("CRPS", lambda row: number(row["crps"].mean())),
+        ("spr/skill", lambda row: number(row["spread_skill"].mean())),
+        ("PIT dev.", lambda row: number(calibration.flatness(row["pit"].mean(axis=0)).deviation)),
+        ("power", small_scales),
+        ("s/cycle", lambda row: number(row["cycle_seconds"])),
+        ("trained s", lambda row: f"{row.get('training_seconds', 0.0):.0f}"),
+        ("steps", lambda row: f"{row.get('steps', 0)}"),
+    ]
+
+
+def _short(limit: str) -> str:
+    """Head of the column of the ratio to a limit."""
+    return f"x {limit.removeprefix('exact_')}"
+
+
+def legend(best: str | None, limit: str | None) -> list[tuple[str, str]]:
+    """What the columns of the summary are, by head."""
+    told = [
+        ("score", "score: mean over the levels of RMSE / RMSE of climatology"),
+        ("x best", f"x best: score / that of {best}"),
+        ("worst", "worst: largest ratio at a level to the single baseline that is best there"),
+        ("x comb.", "x comb.: score / that of combined"),
+        ("CRPS", "CRPS (K), spr/skill: means over the levels"),
+        ("PIT dev.", "PIT dev.: mean deviation of the PIT histogram from flat"),
+        ("power", "power: mean ratio to the truth's at the smaller two thirds of the scales along "
+                  "longitude"),
+    ]  # fmt: skip
     if limit:
-        words = limit.replace("_", " ")
-        told.insert(4, f"x {words.split()[-1]}: mean over the levels of RMSE / that of the {words}")
-    return "; ".join(told)
+        words = f"mean over the levels of RMSE / that of the {limit.replace('_', ' ')}"
+        told.insert(4, (_short(limit), f"{_short(limit)}: {words}"))
+    return told
 
 
 def number(x: float) -> str:
@@ -289,7 +320,7 @@ def by_level(
     if "combined" in results:
         columns["x comb."] = row["analysis"] / results["combined"]["analysis"]
     if limit:
-        columns["x " + limit.removeprefix("exact_")] = row["analysis"] / results[limit]["analysis"]
+        columns[_short(limit)] = row["analysis"] / results[limit]["analysis"]
     columns |= {
         "at obs": row["analysis_at_obs"], "obs err.": row["obs_error"], "CRPS": row["crps"],
         "spr/skill": row["spread_skill"],

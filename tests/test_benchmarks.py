@@ -229,7 +229,9 @@ def test_lines_and_defaults_are_known(grounds, name):
         assert xdeepda.architectures.ArchitectureSpec(system, own).name == system
 
 
-def test_sections_of_two_models(grounds, data_folder, tmp_path):
+def test_sections_of_two_models(grounds, data_folder, monkeypatch, tmp_path):
+    for name, number in (("TRAIN", 200), ("VALIDATE", 20), ("REPORT", 40)):
+        monkeypatch.setattr(grounds("sections"), name, number)
     arguments = ["--data", str(data_folder), "--out", str(tmp_path)]
     assert grounds("sections").main([*arguments, "--systems", "climatology", "enoi"]) == 0
     for truth in ("hadcm3l", "miroc32"):
