@@ -16,6 +16,7 @@ ROOT = Path(xdeepda.__file__).parent
 
 #: Room -> its floor.  A room may import lower floors, and itself.
 FLOORS = {
+    "address": 0,
     "errors": 0,
     "core": 0,
     "options": 1,
@@ -41,6 +42,7 @@ FLOORS = {
     "production": 10,
     "assimilation": 11,
     "baselines": 10,
+    "impact": 10,
     "inspection": 10,
     "accessor": 12,
     "__init__": 13,

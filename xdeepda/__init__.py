@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xdeepda.diagnostics.seasons import anomalies, seasonal_cycle
     from xdeepda.diagnostics.stability import static_stability
     from xdeepda.diagnostics.trends import drift, trend
+    from xdeepda.impact import degrees_of_freedom, design, influence
     from xdeepda.model import Model, load_model
     from xdeepda.observations.departures import departures
     from xdeepda.observations.explanation import explain
@@ -47,13 +48,16 @@ _PUBLIC = {
     "assimilate": "xdeepda.assimilation",
     "baselines": "",
     "datasets": "",
+    "degrees_of_freedom": "xdeepda.impact",
     "departures": "xdeepda.observations.departures",
+    "design": "xdeepda.impact",
     "drift": "xdeepda.diagnostics.trends",
     "eofs": "xdeepda.diagnostics.modes",
     "explain": "xdeepda.observations.explanation",
     "heat_content": "xdeepda.diagnostics.heat",
     "increment": "xdeepda.analysis",
     "index": "xdeepda.diagnostics.indices",
+    "influence": "xdeepda.impact",
     "isotherm_depth": "xdeepda.diagnostics.layers",
     "load_model": "xdeepda.model",
     "marine_heatwave_days": "xdeepda.diagnostics.extremes",
@@ -86,13 +90,16 @@ __all__ = [
     "assimilate",
     "baselines",
     "datasets",
+    "degrees_of_freedom",
     "departures",
+    "design",
     "drift",
     "eofs",
     "explain",
     "heat_content",
     "increment",
     "index",
+    "influence",
     "isotherm_depth",
     "load_model",
     "marine_heatwave_days",

@@ -6,38 +6,9 @@ Importing this module loads xarray alone.
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import MethodType
-from typing import Any
-
 import xarray as xr
 
-
-class Verb:
-    """A function of the same name as a method of the object that the accessor holds.
-
-    Bound when it is asked for, so that a notebook shows the function's own signature
-    and documentation, and nothing is loaded before.
-
-    Parameters
-    ----------
-    home : str
-        Module of the function.
-    """
-
-    def __init__(self, home: str) -> None:
-        self.home = home
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Take the name of the attribute."""
-        self.name = name
-        self.__doc__ = f"Method of the object; see :func:`xdeepda.{name}`."
-
-    def __get__(self, accessor: DeepDAAccessor | None, owner: type | None = None) -> Any:
-        """Bind the function to the object."""
-        if accessor is None:
-            return self
-        return MethodType(getattr(import_module(self.home), self.name), accessor._obj)
+from xdeepda.address import Verb
 
 
 @xr.register_dataset_accessor("deepda")

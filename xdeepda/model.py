@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
+from xdeepda.address import Verb
 from xdeepda.architectures import ArchitectureSpec
 from xdeepda.calendar import CALENDARS, Cycle
 from xdeepda.climatology import Climatology, Statistics
@@ -77,6 +78,10 @@ class Model:
     calibration: dict[str, np.ndarray]
     provenance: dict[str, Any] = field(default_factory=dict)
     records: dict[str, np.ndarray] = field(default_factory=dict)
+
+    influence = Verb("xdeepda.impact")
+    degrees_of_freedom = Verb("xdeepda.impact")
+    design = Verb("xdeepda.impact")
 
     @property
     def window(self) -> tuple[int, int]:

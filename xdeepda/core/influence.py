@@ -143,3 +143,17 @@ def _along(
         Observed(*(wide(part) for part in observed)),
         direction.view(number, *observed.value.shape[1:]),
     )
+
+
+def carried_on(
+    architecture: Architecture, background: State, observed: Observed, season: Tensor
+) -> Tensor | None:
+    """What a scheme carries to the background of the next cycle, at `season` of the year."""
+    with torch.no_grad():
+        analysis = architecture.analyse(background, observed)
+        return architecture.forecast(analysis, season).carried
+
+
+def signs_from(seed: int) -> torch.Generator:
+    """Generator of the signs of :func:`probed_sensitivity`."""
+    return torch.Generator().manual_seed(seed)

@@ -154,7 +154,7 @@ class Score:
         return float(self.analysis.mean())
 
 
-def _rollout(
+def rollout(
     module: Architecture,
     reader: TruthReader,
     simulator: Simulator,
@@ -199,7 +199,7 @@ def background_errors(
     apart = min(_APART, max(1, len(period) // number))
     kept = []
     for position, (truth, background, _) in enumerate(
-        _rollout(module, reader, simulator, period, seed)
+        rollout(module, reader, simulator, period, seed)
     ):
         if position % apart == apart - 1:
             kept.append((background.mean - truth)[0])
@@ -235,7 +235,7 @@ def rollout_score(
         Score what a smoother makes of the analyses.
     """
     sums = torch.zeros(5, reader.tensors.shape[0], dtype=torch.float64)
-    steps = _rollout(module, reader, simulator, period, seed, smooth)
+    steps = rollout(module, reader, simulator, period, seed, smooth)
     for number, (truth, background, analysis) in enumerate(steps):
         if number < spinup:
             continue
