@@ -180,3 +180,30 @@ def test_a_spread_without_members_is_told(call, run, caplog):
     assert "members" in caplog.text
     assert "keep_members=True" in found.attrs["comment"]
     same(found, verb(run))
+
+
+@pytest.mark.parametrize("verb", ["trend", "anomalies", "seasonal_cycle"])
+def test_series_of_a_large_field_are_taken_in_parts(verb):
+    dask_array = pytest.importorskip("dask.array")
+    shape = (480, 360, 720)
+    lat, lon = np.arange(-89.75, 90, 0.5), np.arange(0.25, 360, 0.5)
+    time = xr.date_range("0001-01-16", periods=480, freq="MS", calendar="360_day", use_cftime=True)
+    field = xr.DataArray(
+        dask_array.zeros(shape, chunks=(12, 360, 720), dtype=np.float32),
+        dims=("time", "lat", "lon"),
+        coords={"time": time, "lat": lat, "lon": lon},
+        name="tos",
+        attrs={"units": "degC"},
+    )
+    found = getattr(xdeepda, verb)(field)
+    one = found if isinstance(found, xr.DataArray) else next(iter(found.data_vars.values()))
+    assert max(one.chunksizes["lat"]) * max(one.chunksizes["lon"]) * 480 * 4 < 200e6
+
+
+def test_coordinates_that_differ_by_rounding(run):
+    salt = run["so"].rename(lat="y").assign_coords(
+        y=("y", run["lat"].values * (1 + 1e-13), run["lat"].attrs)
+    )  # fmt: skip
+    mixed = xr.Dataset({"thetao": run["thetao"], "so": salt, "depth_bnds": run["depth_bnds"]})
+    found = xdeepda.steric_height(mixed, depth=(0, 1000))
+    same(found, xdeepda.steric_height(run, depth=(0, 1000)))

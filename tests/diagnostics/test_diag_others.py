@@ -77,6 +77,21 @@ def test_missing_values_make_the_year_missing():
     assert np.isnan(found[:, 1, 1]).all()
 
 
+def test_heatwaves_of_dask_arrays_and_of_members():
+    rng = np.random.default_rng(0)
+    field = surface(rng.standard_normal((240, 2, 2)), LAT, LON, months(240))
+    found = xdeepda.marine_heatwave_days(field)
+    lazy = xdeepda.marine_heatwave_days(field.chunk(time=50, lat=1))
+    assert lazy.chunks is not None
+    xr.testing.assert_identical(lazy.compute(), found)
+    both = xr.concat([field, 2 * field + 1], "member").assign_attrs(field.attrs)
+    # a threshold of one's own: scale and mean do not matter
+    each = xdeepda.marine_heatwave_days(both)
+    assert each.dims == ("year", "member", "lat", "lon")
+    np.testing.assert_array_equal(each[:, 0], found)
+    np.testing.assert_array_equal(each[:, 1], found)
+
+
 @pytest.mark.parametrize(
     ("change", "arguments", "words"),
     [
@@ -167,6 +182,8 @@ def test_mean_and_spread():
     np.testing.assert_allclose(found["tos_spread"], np.std([0, 1, 5], ddof=1))
     assert found["tos_spread"].attrs["units"] == "K"
     assert found["tos"].attrs["units"] == "degC"
+    assert found["tos"].attrs["cell_methods"] == "member: mean"
+    assert "cell_methods" not in ensemble.attrs
 
 
 def test_an_analysis_with_members_has_error_bars(ocean, cells, tiny_model):

@@ -61,7 +61,10 @@ def over_members(ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         if members[0] not in da.dims:
             out[str(name)] = da
             continue
-        out[str(name)] = da.mean(members[0], keep_attrs=True)
+        mean = da.mean(members[0], keep_attrs=True)
+        methods = (str(da.attrs.get("cell_methods", "")), f"{members[0]}: mean")
+        mean.attrs = {**da.attrs, "cell_methods": " ".join(m for m in methods if m)}
+        out[str(name)] = mean
         out[f"{name}_spread"] = _spread(da, members[0])
     return xr.Dataset(out, attrs=whole.attrs)
 

@@ -241,7 +241,9 @@ def along_time(
     sizes : dict, optional
         Sizes of new dimensions.
     """
-    whole = values.chunk(time=-1) if values.chunks is not None else values
+    # whole series, but not of the whole globe at once
+    chunks: dict[Any, Any] = {d: -1 if d == "time" else "auto" for d in values.dims}
+    whole = values.chunk(chunks) if values.chunks is not None else values
     found = xr.apply_ufunc(
         function,
         whole,

@@ -6,6 +6,7 @@ Temperature is turned into conservative temperature and salinity into absolute s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,13 @@ def salinity_of(field: Field, name: str | None, problems: Problems) -> Field | N
             f"{salinity.name!r} is on another grid than {field.name!r}", found="; ".join(told)
         )
         return None
-    return salinity
+    # coordinates that are the same but for rounding must not be taken for others
+    same = {d: field.values[d] for d in field.grid.dims}
+    return replace(
+        salinity,
+        values=salinity.values.assign_coords(same),
+        layout=replace(salinity.layout, grid=field.grid),
+    )
 
 
 def levels_of(field: Field) -> np.ndarray:

@@ -129,7 +129,7 @@ def area_weights(
             f"the {what} lies outside of the domain", found=str(grid), expected=f"cells in {box}"
         )
         return None
-    if box is not GLOBE and covered < WHOLE and not partial:
+    if box != GLOBE and covered < WHOLE and not partial:
         problems.add(
             f"the domain holds {covered:.0%} of the {what} only",
             found=str(grid),
