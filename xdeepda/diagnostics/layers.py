@@ -124,15 +124,15 @@ def isotherm_depth(
         field,
         field.in_unit("degC"),
     )
-    kind = str(field.array.attrs.get("standard_name", ""))
-    known = kind in ("sea_water_potential_temperature", "sea_water_temperature")
+    potential = field.array.attrs.get("standard_name") == "sea_water_potential_temperature"
     return finished(
         found,
         field,
         name="isotherm_depth",
         unit="m",
         long_name=f"depth of the {value:g} degC isotherm",
-        standard_name=f"depth_of_isosurface_of_{kind}" if known else "",
+        # the only temperature that CF has a name for
+        standard_name="depth_of_isosurface_of_sea_water_potential_temperature" if potential else "",
         positive="down",
         **tell_of_spread(field),
     )
