@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
 import xarray as xr
 
 from xdeepda.errors import Problems
 from xdeepda.progress import progress_bar
-from xdeepda.verification.calibration import pit, quantile_edges, rank_bins
+from xdeepda.verification.calibration import pit, pit_bins, quantile_edges, rank_bins
+from xdeepda.verification.collecting import ColumnSums
 from xdeepda.verification.fields import Estimate, FieldSeries, reference_series
-from xdeepda.verification.groups import Groups, Parts, matrix
+from xdeepda.verification.groups import Groups, Parts
 from xdeepda.verification.normals import Normals
 from xdeepda.verification.regrid import Regridder
-from xdeepda.verification.sums import Sums, field_terms
+from xdeepda.verification.sums import NUMBERS, Sums, field_terms
 
 #: Cycles whose spreads give the edges of the bins of reliability.
 _SAMPLED = 12
@@ -127,16 +127,15 @@ def sum_fields(
     progress : bool
     """
     grid = comparison.estimate.grid
-    nz, ny, nx = grid.shape
     inside = groups.members(*places(comparison.estimate))
     area = (grid.area / grid.area.max()).ravel()
-    collector = _Collector(matrix(inside, area), matrix(inside, np.ones(ny * nx)), nz, parts, bins)
+    collector = _Collector(ColumnSums(inside, area), parts, bins)
     collector.edges = _edges(comparison, bins, by_depth)
     bar = progress_bar(len(comparison.numbers), "verify", progress, unit="cycle", delay=2.0)
     with bar:
         for unit, number in enumerate(comparison.numbers.tolist()):
-            terms = _Cycle(comparison, normals, persistence, number)
-            collector.add(unit, terms, seed)
+            cycle = _Cycle(comparison, normals, persistence, number)
+            collector.add(unit, cycle, seed)
             bar.update()
     return collector.finish(grid.thickness)
 
@@ -163,7 +162,7 @@ def _edges(comparison: FieldComparison, bins: int, by_depth: bool) -> np.ndarray
 
 
 class _Cycle:
-    """What one cycle of a comparison holds."""
+    """What one cycle of a comparison holds, of the columns in the sea; shape (level, column)."""
 
     def __init__(
         self, comparison: FieldComparison, normals: Normals | None, lag: int, number: int
@@ -171,21 +170,29 @@ class _Cycle:
         estimate = comparison.estimate
         self.number = number
         fields = estimate.value.read(number)
-        self.members = fields if estimate.value.members > 1 else None
-        self.value = fields.mean(axis=0)
+        nz = fields.shape[1]
+        value = fields.mean(axis=0)
+        self.columns = np.flatnonzero(np.isfinite(value).any(axis=0))
+
+        def sea(field: np.ndarray) -> np.ndarray:
+            return field.reshape(*field.shape[:-3], nz, -1)[..., self.columns]
+
+        self.value = sea(value)
+        self.members = sea(fields) if estimate.value.members > 1 else None
         # the earlier one first: it is remembered, or read with what follows it
         earlier = _earlier(comparison, lag, number)
-        self.reference = comparison.on_grid(number, lag)
-        self.spread = None if estimate.spread is None else estimate.spread.read(number)[0]
-        self.standards: dict[str, np.ndarray] = {}
+        self.reference = sea(comparison.on_grid(number, lag))
+        self.spread = None if estimate.spread is None else sea(estimate.spread.read(number)[0])
+        standards: dict[str, np.ndarray] = {}
         if normals is not None:
-            self.standards["climatology"] = normals.at(number)
+            standards["climatology"] = normals.at(number)
         if earlier is not None and normals is not None:
-            earlier = earlier + normals.at(number) - normals.at(number - lag)
+            earlier = earlier + standards["climatology"] - normals.at(number - lag)
         if earlier is not None:
-            self.standards["persistence"] = earlier
+            standards["persistence"] = earlier
         if estimate.background is not None:
-            self.standards["background"] = estimate.background.read(number).mean(axis=0)
+            standards["background"] = estimate.background.read(number).mean(axis=0)
+        self.standards = {name: sea(field) for name, field in standards.items()}
 
 
 def _earlier(comparison: FieldComparison, lag: int, number: int) -> np.ndarray | None:
@@ -200,17 +207,19 @@ def _earlier(comparison: FieldComparison, lag: int, number: int) -> np.ndarray |
 class _Collector:
     """Sums by unit, level and group."""
 
-    def __init__(
-        self, area: sp.csr_matrix, ones: sp.csr_matrix, nz: int, parts: Parts, bins: int
-    ) -> None:
-        self.area, self.ones, self.nz, self.parts, self.bins = area, ones, nz, parts, bins
+    def __init__(self, places: ColumnSums, parts: Parts, bins: int) -> None:
+        self.places, self.parts, self.bins = places, parts, bins
         self.rows: list[dict[str, np.ndarray]] = []
         self.members: list[np.ndarray] = []
         self.histograms: dict[str, np.ndarray] = {}
         self.edges: np.ndarray | None = None
+        self._columns, self._sums = np.arange(places.area.size), places
 
     def add(self, unit: int, cycle: _Cycle, seed: int) -> None:
         """Take over one cycle."""
+        if not np.array_equal(cycle.columns, self._columns):
+            self._columns, self._sums = cycle.columns, self.places.of(cycle.columns)
+        sums = self._sums
         terms = field_terms(
             cycle.value,
             cycle.reference,
@@ -218,56 +227,45 @@ class _Collector:
             spread=cycle.spread,
             members=cycle.members,
         )
-        plain = {"n", "lacking"}
-        row = {n: self._sum(v, self.ones if n in plain else self.area) for n, v in terms.items()}
-        self.rows.append(row)
-        there = terms["n"].astype(bool)
+        self.rows.append(
+            {n: sums.number(v) if n in NUMBERS else sums.total(v) for n, v in terms.items()}
+        )
+        there = terms["n"] > 0
         if cycle.members is not None:
-            sums = [self._sum(np.where(there, m, 0.0), self.area) for m in cycle.members]
-            self.members.append(np.stack(sums))
+            held = [sums.total(np.where(there, m, 0.0)) for m in cycle.members]
+            self.members.append(np.stack(held))
         if self.parts.name != "time":
             self._count(unit, cycle, there, seed)
-
-    def _sum(self, term: np.ndarray, weights: sp.csr_matrix) -> np.ndarray:
-        """Weighted sums over the columns of each group; (level, group)."""
-        return np.asarray((weights @ term.reshape(self.nz, -1).T.astype(np.float64)).T)
 
     def _count(self, unit: int, cycle: _Cycle, there: np.ndarray, seed: int) -> None:
         """Histograms of transforms, ranks and variances."""
         if cycle.spread is not None:
             values = np.where(there, pit(cycle.value, cycle.spread, cycle.reference), np.nan)
-            known = np.nan_to_num(values, nan=0.0)
-            numbers = np.minimum((known * self.bins).astype(int), self.bins - 1)
-            self._tally("pit", np.where(np.isnan(values), -1, numbers), self.bins, unit)
+            self._tally(unit, pit_bins(values, self.bins), self.bins, {"pit": None})
             self._reliability(cycle, there, unit)
         if cycle.members is not None:
             ranks = rank_bins(cycle.members, cycle.reference, seed=seed, stream=cycle.number)
-            self._tally("rank", ranks, len(cycle.members) + 1, unit)
+            self._tally(unit, ranks, len(cycle.members) + 1, {"rank": None})
 
     def _reliability(self, cycle: _Cycle, there: np.ndarray, unit: int) -> None:
         """Squared errors in bins of the predicted variance."""
         assert cycle.spread is not None
         assert self.edges is not None
-        there = there & np.isfinite(cycle.spread)
-        flat = cycle.spread.reshape(self.nz, -1)
-        edges = np.broadcast_to(self.edges, (self.nz, self.bins - 1))
-        numbers = np.stack([np.searchsorted(e, s) for e, s in zip(edges, flat, strict=True)])
-        numbers = np.where(there, numbers.reshape(there.shape), -1)
-        error = np.square(cycle.value - cycle.reference)
-        for name, term in (("w", 1.0), ("v", cycle.spread**2), ("e", error)):
-            self._tally(f"reliability:{name}", numbers, self.bins, unit, term)
+        edges = np.broadcast_to(self.edges, (len(cycle.spread), self.bins - 1))
+        pairs = zip(edges, cycle.spread, strict=True)
+        numbers = np.stack([np.searchsorted(e, s) for e, s in pairs])
+        numbers = np.where(there & np.isfinite(cycle.spread), numbers, -1)
+        squares = {"v": cycle.spread**2, "e": np.square(cycle.value - cycle.reference)}
+        named: dict[str, np.ndarray | None] = {f"reliability:{n}": v for n, v in squares.items()}
+        self._tally(unit, numbers, self.bins, {"reliability:w": None, **named})
 
     def _tally(
-        self, name: str, numbers: np.ndarray, bins: int, unit: int, term: np.ndarray | float = 1.0
+        self, unit: int, bin_of: np.ndarray, bins: int, terms: dict[str, np.ndarray | None]
     ) -> None:
-        """Add weights, or weighted terms, to the bins of the parts of time that hold a unit."""
-        groups = self.area.shape[0]
-        shape = (len(self.parts.held), bins, self.nz, groups)
-        total = self.histograms.setdefault(name, np.zeros(shape))
-        sums = np.stack(
-            [self._sum(np.where(numbers == b, term, 0.0), self.area) for b in range(bins)]
-        )
-        total[self.parts.held[:, unit]] += sums
+        """Add sums by bin to the parts of time that hold a unit."""
+        for name, sums in self._sums.tally(bin_of, bins, terms).items():
+            empty = np.zeros((len(self.parts.held), *sums.shape))
+            self.histograms.setdefault(name, empty)[self.parts.held[:, unit]] += sums
 
     def finish(self, thickness: np.ndarray) -> Sums:
         """Return the sums."""

@@ -20,7 +20,7 @@ from xdeepda.observations.departures import departures
 from xdeepda.observations.ledger import is_ledger
 from xdeepda.observations.placing import WITHHELD
 from xdeepda.observations.records import ALL_FATES, COMPARED, USED
-from xdeepda.verification.calibration import pit, quantile_edges, rank_bins
+from xdeepda.verification.calibration import pit, pit_bins, quantile_edges, rank_bins
 from xdeepda.verification.fields import Estimate
 from xdeepda.verification.groups import Groups
 from xdeepda.verification.normals import Normals
@@ -414,8 +414,7 @@ def _histograms(
     out = {}
     if spread is not None:
         values = pit(value, spread, observed, error=error)
-        numbers = np.minimum((np.nan_to_num(values) * bins).astype(int), bins - 1)
-        out["pit"] = rows.tally(held, np.where(np.isnan(values), -1, numbers), bins)
+        out["pit"] = rows.tally(held, pit_bins(values, bins), bins)
         variance = spread**2 + error**2
         numbers = _quantile_bins(variance, rows.level, bins)
         squared = np.square(value - observed)

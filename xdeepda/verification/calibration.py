@@ -165,11 +165,24 @@ def pit_histogram(values: Any, *, bins: int = 10, weights: Any = None) -> np.nda
     >>> pit_histogram([0.05, 0.95, 1.0, np.nan], bins=2).tolist()
     [1.0, 2.0]
     """
+    bin_of = pit_bins(values, bins)
+    there = bin_of >= 0
+    counted = None if weights is None else np.broadcast_to(weights, there.shape)[there]
+    return np.bincount(bin_of[there], counted, minlength=bins).astype(np.float64)
+
+
+def pit_bins(values: Any, bins: int) -> np.ndarray:
+    """Bin of each transform among equal ones, -1 where it is NaN.
+
+    Examples
+    --------
+    >>> pit_bins([0.05, 1.0, np.nan], 2).tolist()
+    [0, 1, -1]
+    """
     values = np.asarray(values, dtype=np.float64)
-    there = ~np.isnan(values)
-    bin_of = np.minimum((values[there] * bins).astype(np.int64), bins - 1)
-    counted = None if weights is None else np.broadcast_to(weights, values.shape)[there]
-    return np.bincount(bin_of, counted, minlength=bins).astype(np.float64)
+    missing = np.isnan(values)
+    number = np.minimum((np.where(missing, 0.0, values) * bins).astype(np.int64), bins - 1)
+    return np.where(missing, -1, number)
 
 
 def flatness(counts: Any) -> Flatness:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import xarray as xr
 
 from xdeepda.calendar import Cycle
@@ -91,11 +90,6 @@ def groups_of(by: tuple[str, ...], regions: Any, bands: Any, problems: Problems)
             problems.add("bands= is no list of edges", found=repr(bands)[:200],
                          expected="increasing latitudes, such as [-90, -30, 30, 90]")  # fmt: skip
     return Groups(named, edges)
-
-
-def matrix(inside: np.ndarray, weights: np.ndarray) -> sp.csr_matrix:
-    """Weights of points in groups; sparse, shape (group, point)."""
-    return sp.csr_matrix(inside * weights)
 
 
 # ---- time

@@ -115,33 +115,54 @@ def field_terms(
     -------
     dict of numpy.ndarray, shape (...)
     """
-    e = value - reference
-    there = np.isfinite(e)
-    out = {"n": there, "lacking": np.isfinite(value) & ~there, "w": there, "e": e, "ee": e * e}
+    error_of = value - reference
+    there = np.isfinite(error_of)
+    e = np.where(there, error_of, 0.0)
+    ee, full = e * e, there.astype(np.float64)
+    lacking = (np.isfinite(value) & ~there).astype(np.float64)
+    out = {"n": full, "lacking": lacking, "w": full, "e": e, "ee": ee}
+    samples = _Samples(there, ee, full)
     for name, standard in standards.items():
-        s = standard - reference
-        both = there & np.isfinite(s)
-        out |= _only(both, name, ee=e * e, ss=s * s)
-    if "climatology" in standards:
-        c = standards["climatology"]
-        x, y = value - c, reference - c
-        out |= _only(there & np.isfinite(x), "anomaly", x=x, y=y, xx=x * x, yy=y * y, xy=x * y)
+        known, weight, square = samples.where(standard)
+        s = np.where(known, standard - reference, 0.0)
+        out |= {f"{name}:w": weight, f"{name}:ee": square, f"{name}:ss": s * s}
+        if name == "climatology":
+            # x' = (x - y) - (c - y), y' = -(c - y)
+            x = np.where(known, e, 0.0) - s
+            anomaly = {"w": weight, "x": x, "y": -s, "xx": x * x, "yy": s * s, "xy": -x * s}
+            out |= {f"anomaly:{key}": term for key, term in anomaly.items()}
     if spread is not None:
-        total = np.hypot(spread, error)
-        crps = scores.crps_gaussian(value, total, reference)
-        both = there & np.isfinite(total)
-        out |= _only(both, "spread", ee=e * e, vv=spread**2, tt=total**2, crps=crps)
+        total = np.square(spread) + np.square(error)
+        crps = scores.crps_gaussian(value, np.sqrt(total), reference)
+        terms = {"vv": np.square(spread), "tt": total, "crps": crps}
+        out |= samples.named("spread", total, terms)
     if members is not None and len(members) > 1:
         own = members.var(axis=0, ddof=1)
         crps = scores.crps_ensemble(members if noisy is None else noisy, reference)
         # the mean of few members errs by their sampling, too
         total = (1 + 1 / len(members)) * own + np.square(error)
-        both = there & np.isfinite(total)
-        out |= _only(both, "member", ee=e * e, vv=own, tt=total, crps=crps)
-    return {name: np.where(np.isfinite(v), v, 0.0) for name, v in out.items()}
+        out |= samples.named("member", total, {"vv": own, "tt": total, "crps": crps})
+    return out
 
 
-def _only(there: np.ndarray, name: str, **terms: np.ndarray) -> dict[str, np.ndarray]:
-    """Terms of some samples under a name, with their weight."""
-    found = {f"{name}:{key}": np.where(there, term, 0.0) for key, term in terms.items()}
-    return {f"{name}:w": there.astype(np.float64), **found}
+class _Samples:
+    """Samples of the estimate and the reference, and those of them that others have, too."""
+
+    def __init__(self, there: np.ndarray, square: np.ndarray, weight: np.ndarray) -> None:
+        self.there, self.square, self.weight = there, square, weight
+
+    def where(self, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where another estimate is known as well; weight and squared error there."""
+        known = self.there & np.isfinite(other)
+        if np.array_equal(known, self.there):
+            return self.there, self.weight, self.square
+        weight = known.astype(np.float64)
+        return known, weight, self.square * weight
+
+    def named(
+        self, name: str, other: np.ndarray, terms: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Terms where another one is known, under a name, with weight and squared error."""
+        known, weight, square = self.where(other)
+        found = {f"{name}:{key}": np.where(known, term, 0.0) for key, term in terms.items()}
+        return {f"{name}:w": weight, f"{name}:ee": square, **found}
