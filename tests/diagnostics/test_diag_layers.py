@@ -18,7 +18,7 @@ DEPTH = np.array([5.0, 20.0, 60.0, 150.0, 400.0, 900.0])
 
 @given(warm=st.floats(21, 30), slope=st.floats(0.02, 0.1))
 def test_a_linear_profile_gives_its_isotherm(warm, slope):
-    depth = np.sort(np.random.default_rng(1).uniform(1, 600, 30))
+    depth = np.append(0.0, np.sort(np.random.default_rng(1).uniform(1, 600, 30)))
     found = float(xdeepda.isotherm_depth(column(warm - slope * depth, depth)))
     assert found == pytest.approx((warm - 20) / slope, abs=1e-6)
 
