@@ -93,7 +93,7 @@ def _period(numbers: np.ndarray, estimate: Estimate) -> str:
     if estimate.cycle is None or not numbers.size:
         return "no time"
     first, last = estimate.cycle.middle(numbers[[0, -1]], estimate.calendar)
-    return f"{first} to {last}"
+    return f"{first!s:.10} to {last!s:.10}"
 
 
 def sum_fields(

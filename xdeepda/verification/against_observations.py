@@ -153,7 +153,7 @@ def _period(estimate: Estimate) -> str:
     """First and last cycle in words."""
     assert estimate.cycle is not None
     first, last = estimate.cycle.middle(estimate.value.numbers[[0, -1]], estimate.calendar)
-    return f"{first} to {last}"
+    return f"{first!s:.10} to {last!s:.10}"
 
 
 def _column(table: xr.Dataset, name: str) -> np.ndarray:

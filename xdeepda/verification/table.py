@@ -21,8 +21,8 @@ KIND = "xdeepda verification"
 
 #: Columns of the short table, those that are there.
 _SHORT = (
-    "count", "bias", "rmse", "skill_climatology", "skill_background", "acc", "spread_skill",
-    "member_spread_skill", "crps",
+    "count", "missing", "bias", "rmse", "skill_climatology", "skill_background", "acc",
+    "spread_skill", "member_spread_skill", "crps",
 )  # fmt: skip
 
 
@@ -96,6 +96,8 @@ def _frame(scores: xr.Dataset, wanted: list[str], groups: tuple[str, ...]) -> pd
 def as_text(scores: Any) -> str:
     """Short table with half the widths of the intervals, for the repr."""
     wanted = [n for n in _SHORT if n in scores and scores[n].notnull().any()]
+    if not (scores["missing"] > 0).any():
+        wanted = [n for n in wanted if n != "missing"]
     frame = to_table(scores, wanted)
     shown = frame[wanted].astype(object)
     for name in wanted:

@@ -343,5 +343,5 @@ def _period(comparison: FieldComparison | PointComparison) -> dict[str, Any]:
     attrs: dict[str, Any] = {"reference": kind, "cycles": int(numbers.size)}
     if estimate.cycle is not None:
         first, last = estimate.cycle.middle(numbers[[0, -1]], estimate.calendar)
-        attrs["period"] = f"{first} to {last}"
+        attrs["period"] = f"{first!s:.10} to {last!s:.10}"
     return attrs
