@@ -83,6 +83,12 @@ def test_the_correlation_of_residuals_grows_with_that_of_the_process(n):
     assert (np.diff(expected(matrix, _RHO).correlation) > 0).all()
 
 
+def test_what_never_changes_has_no_trend_and_no_error():
+    found = xdeepda.trend(surface(4.0, LAT, LON, months(60)))
+    for name in ("tos_trend", "tos_trend_error", "tos_trend_upper"):
+        np.testing.assert_allclose(found[name], 0, atol=1e-12)
+
+
 def test_gaps_widen_the_interval_and_do_not_move_the_trend():
     rng = np.random.default_rng(2)
     n = 240

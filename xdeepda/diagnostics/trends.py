@@ -131,6 +131,7 @@ def linear_trend(
         lagged = (filled[..., 1:] * filled[..., :-1]).sum(axis=-1) / (n - 1)
         pairs = (known[..., 1:] & known[..., :-1]).sum(axis=-1) / (n - 1)
         seen = (lagged * (n - 1) / pairs) / (square * n / count)
+        seen = np.where(square > 0, seen, 0.0)  # a line without noise
         rho = np.interp(seen, table.correlation, _RHO)
         noise = square / (np.interp(rho, _RHO, table.square) * count / n)
         variance, freedom = _spreads(known, rho, table, matrix)
