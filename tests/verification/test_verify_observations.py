@@ -183,3 +183,9 @@ def test_a_truth_and_observations_in_one_call(assimilated):
     # the observations err more than the truth
     assert (found.rmse.sel(reference="withheld") > found.rmse.sel(reference="truth")).all()
     assert "in observation space" in found.attrs["compared_of_withheld"]
+    # what one of them can tell may be asked for
+    asked = analysis.deepda.verify(
+        {"truth": truth, "withheld": withheld}, statistics=("observation_error", "rmse"), **FEW
+    )
+    xr.testing.assert_identical(asked.rmse, found.rmse)
+    assert np.isnan(asked.observation_error.sel(reference="truth")).all()

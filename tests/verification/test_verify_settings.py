@@ -114,6 +114,46 @@ def test_blocks_are_said_and_can_be_chosen(noisy, years):
     assert (wide.rmse_high > narrow.rmse_high).all()
 
 
+# ---- statistics that are asked for
+
+
+def test_only_what_is_asked_for(noisy, years, ocean):
+    found = xdeepda.verify(
+        noisy, years, climatology=ocean, statistics=("acc", "pit_histogram"), **FEW
+    )
+    assert list(found.data_vars) == ["count", "missing", "acc", "acc_low", "acc_high",
+                                     "pit_histogram"]  # fmt: skip
+    plain = xdeepda.verify(noisy, years, climatology=ocean, **FEW)
+    xr.testing.assert_identical(found.acc, plain.acc)
+    assert list(xdeepda.to_table(found, intervals=False).columns) == ["count", "missing", "acc"]
+    assert "acc" in repr(found.deepda)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rank_histogram", "expected: members"),
+        ("member_crps", "keep_members=True"),
+        ("mean_spread_skill", "expected: members"),
+        ("acc", "climatology=control"),
+        ("observation_error", "observations as reference"),
+        ("desroziers_observation_variance", "assimilated=True"),
+        ("skill_persistence", "persistence=1"),
+        ("rmes", "there are no such statistics: \\['rmes'\\]"),
+    ],
+)
+def test_what_cannot_be_made_is_told(noisy, years, name, words):
+    with pytest.raises(InputError, match=words):
+        xdeepda.verify(noisy, years, statistics=name, persistence=0, **FEW)
+
+
+def test_an_analysis_without_spread_or_background_has_no_such_statistics(noisy, years):
+    with pytest.raises(InputError) as caught:
+        xdeepda.verify(noisy.thetao, years, statistics=("crps", "skill_background"), **FEW)
+    for words in ("crps cannot be made", "<var>_spread", "skill_background cannot", "2 problems"):
+        assert words in str(caught.value)
+
+
 # ---- tables
 
 

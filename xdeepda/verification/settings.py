@@ -16,6 +16,7 @@ from xdeepda.errors import Problems
 from xdeepda.verification.against_observations import are_observations
 from xdeepda.verification.fields import as_dataset
 from xdeepda.verification.groups import Groups, groups_of, parts_of
+from xdeepda.verification.statistics import DISTRIBUTIONS, STATISTICS, requirements
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Settings:
     by: tuple[str, ...]
     groups: Groups
     regions_given: bool
+    statistics: tuple[str, ...] | None
     climatology: Any
     persistence: int
     assimilated: bool
@@ -73,13 +75,27 @@ def settings_of(given: Mapping[str, Any], problems: Problems) -> Settings | None
     if block is not None and block != "platform" and not _is_number(block, 1):
         problems.add("block= is not understood", found=repr(block),
                      expected="a number of cycles, or 'platform'")  # fmt: skip
+    statistics = _statistics(given["statistics"], problems)
     if len(problems) > before:
         return None
     kept = ("climatology", "persistence", "assimilated", "draws", "bins", "seed", "progress")
     return Settings(
         part=part, by=by, groups=groups, regions_given=given["regions"] is not None,
-        level=float(level), block=block, **{name: given[name] for name in kept},
+        statistics=statistics, level=float(level), block=block,
+        **{name: given[name] for name in kept},
     )  # fmt: skip
+
+
+def _statistics(given: Any, problems: Problems) -> tuple[str, ...] | None:
+    """Names of the statistics that are asked for; None for all."""
+    if given is None:
+        return None
+    names = (given,) if isinstance(given, str) else tuple(given)
+    unknown = [n for n in names if not isinstance(n, str) or requirements(n) is None]
+    if unknown or not names:
+        known = [*(s.name for s in STATISTICS), *DISTRIBUTIONS]
+        problems.add(f"there are no such statistics: {unknown}", expected=", ".join(known))
+    return names
 
 
 def _is_number(value: Any, least: int) -> bool:

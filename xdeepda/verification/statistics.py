@@ -205,6 +205,48 @@ BETTER = {
 }
 
 
+#: Prefix of the sums that a statistic is made of -> what must be there, and what to do.
+REQUIREMENTS = {
+    "spread": ("the spread of the estimate, a variable <var>_spread", ""),
+    "member": ("members", "assimilate(..., members=10, keep_members=True)"),
+    "climatology": ("a climatology", "climatology=control"),
+    "background": ("the background of the estimate, a variable <var>_background", ""),
+    "persistence": ("a lag of persistence, and fields as reference", "persistence=1"),
+    "mean": ("fields as reference", ""),
+    "observation": ("observations as reference", ""),
+    "desroziers": (
+        "observations that were assimilated",
+        "verify(analysis.deepda.departures()) of a ledger, or assimilated=True",
+    ),
+}
+
+#: Variables that are no single numbers, and their requirement.
+DISTRIBUTIONS = {
+    "pit_histogram": "spread",
+    "pit_deviation": "spread",
+    "rank_histogram": "member",
+    "rank_deviation": "member",
+    "reliability_predicted": "spread",
+    "reliability_observed": "spread",
+    "reliability_share": "spread",
+}
+
+
+def requirements(name: str) -> set[str] | None:
+    """What a statistic needs, of `REQUIREMENTS`; None if there is no such statistic."""
+    if name in DISTRIBUTIONS:
+        return {DISTRIBUTIONS[name]}
+    found = [s for s in STATISTICS if s.name == name]
+    if not found:
+        return None
+    needs = {need.split(":")[0] for need in found[0].needs if ":" in need}
+    if "mean:vv" in found[0].needs or "mean:tt" in found[0].needs:
+        needs.add("member")
+    if "mean:xx" in found[0].needs or "anomaly" in needs:
+        needs.add("climatology")
+    return needs - {"anomaly"}
+
+
 def available(totals: Totals) -> list[Statistic]:
     """Statistics whose sums are there."""
     return [s for s in STATISTICS if all(name in totals for name in s.needs)]

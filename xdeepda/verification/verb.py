@@ -25,6 +25,7 @@ from xdeepda.verification.regions import ALL
 from xdeepda.verification.resampling import FEWEST
 from xdeepda.verification.result import Frame, labelled
 from xdeepda.verification.settings import Settings, called, references_of, settings_of
+from xdeepda.verification.statistics import REQUIREMENTS, requirements
 
 logger = logging.getLogger("xdeepda")
 
@@ -48,6 +49,7 @@ def verify(
     var: str | Sequence[str] | None = None,
     by: str | Sequence[str] = "depth",
     part: str = "analysis",
+    statistics: str | Sequence[str] | None = None,
     climatology: Reference | None = None,
     persistence: int = 1,
     regions: Any = None,
@@ -81,6 +83,9 @@ def verify(
         levels by their thickness.  ``()`` gives one number for everything.
     part : {"analysis", "background"}
         What of the analysis is verified.
+    statistics : str or sequence of str, optional
+        Those that are wanted, with their intervals; refused where something that they
+        need, such as members, is missing.  By default all that can be made.
     climatology : Dataset or DataArray, optional
         For anomalies: a control run (its mean annual cycle is fitted), means along a
         dimension ``month``, or one field without time.  By default the mean annual
@@ -148,7 +153,7 @@ def verify(
     problems = Problems("verify")
     settings = settings_of(
         {
-            "part": part, "by": by, "regions": regions, "bands": bands,
+            "part": part, "by": by, "statistics": statistics, "regions": regions, "bands": bands,
             "climatology": climatology, "persistence": persistence, "assimilated": assimilated,
             "block": block, "level": level, "draws": draws, "bins": bins, "seed": seed,
             "progress": progress,
@@ -164,6 +169,7 @@ def verify(
         for estimate in estimates
         for name, given in references.items()
     ]
+    _tell_impossible([pair for *_, pair in pairs if pair is not None], settings, problems)
     problems.raise_if_any()
     found = {(v, r): _compute(pair, settings) for v, r, pair in pairs if pair is not None}
     return joined(found, estimates, list(references), settings)
@@ -234,6 +240,35 @@ def _own(given: Any, comparison: FieldComparison) -> tuple[Normals | None, str]:
     return None, told
 
 
+def _tell_impossible(pairs: list[_Pair], settings: Settings, problems: Problems) -> None:
+    """Statistics that are asked for must be possible with one of the references at least."""
+    needs: dict[str, list[str]] = {}
+    for name in settings.statistics or ():
+        lacking = [_lacking(name, pair, settings) for pair in pairs]
+        if lacking and all(lacking):
+            needs.setdefault(lacking[0][0], []).append(name)
+    for need, names in needs.items():
+        words, todo = REQUIREMENTS[need]
+        problems.add(f"{', '.join(names)} cannot be made", expected=words, todo=todo)
+
+
+def _lacking(name: str, pair: _Pair, settings: Settings) -> list[str]:
+    """What a statistic needs and a comparison does not have."""
+    comparison, estimate = pair.comparison, pair.comparison.estimate
+    fields = isinstance(comparison, FieldComparison)
+    there = {
+        "spread": estimate.spread is not None,
+        "member": estimate.value.members > 1,
+        "climatology": pair.normals is not None,
+        "background": estimate.background is not None,
+        "persistence": fields and settings.persistence > 0,
+        "mean": fields,
+        "observation": not fields,
+        "desroziers": isinstance(comparison, PointComparison) and bool(comparison.desroziers),
+    }
+    return [need for need in sorted(requirements(name) or ()) if not there[need]]
+
+
 def _populated(
     comparison: FieldComparison | PointComparison, settings: Settings, problems: Problems
 ) -> Groups | None:
@@ -290,6 +325,10 @@ def _compute(pair: _Pair, settings: Settings) -> xr.Dataset:
         blocks, told = _blocks(numbers, numbers, settings, estimate)
     sums.block = blocks
     out = labelled(sums, parts, _frame(pair, settings))
+    if settings.statistics is not None:
+        kept = ("count", "missing", *settings.statistics)
+        names = [n + end for n in kept for end in ("", "_low", "_high")]
+        out = out[[n for n in names if n in out]]
     out.attrs = {**_period(comparison), **pair.notes, "intervals": told}
     return out
 
