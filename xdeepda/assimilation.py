@@ -186,14 +186,18 @@ def assimilate(
         )  # fmt: skip
         _cycle(cycling, output, account, progress)
 
+    fields = len(labels.parts) - 1 + (kept or 1)
     if wishes.store is None:
-        _check_memory(inputs, len(labels.parts) - 1 + (kept or 1))
+        todo = "let it be written as it goes: store='analysis.zarr'"
+        _check_memory(inputs, fields, len(inputs.wanted), todo)
         held = InMemory(labels, inputs.wanted)
         conduct(held)
         return _finish(held.finish(), wishes, account)
     with Store(wishes.store, labels, inputs, account) as stored:
         stored.open(request_of(inputs, labels, initial, seed), machine_of(device))
         if not stored.complete:
+            # one is filled while the other is written
+            _check_memory(inputs, fields, 2 * stored.chunk, "fewer members, or a coarser grid")
             conduct(stored)
         analysis = _finish(stored.finish(), wishes, account, again=stored.complete)
         stored.mark_complete()
@@ -309,22 +313,21 @@ def _conduct(
     return Cycling(inputs, initial, screen, **settings)
 
 
-def _check_memory(inputs: Inputs, fields: int) -> None:
-    """Refuse a result that would not fit; `fields` are those of a cycle and variable.
+def _check_memory(inputs: Inputs, fields: int, cycles: int, todo: str) -> None:
+    """Refuse what would not fit; `fields` are those of a cycle and variable.
 
     Raises
     ------
     MemoryForeseenError
     """
     free = available_memory()
-    needed = 4 * len(inputs.wanted) * inputs.lead.wet.size * fields
+    needed = 4 * cycles * inputs.lead.wet.size * fields
     if free is None or needed < 0.8 * free:
         return
     problems = Problems("assimilate", MemoryForeseenError)
     problems.add(
         "the result would not fit into memory",
-        found=f"{needed / 2**30:.3g} GiB for {len(inputs.wanted)} cycles, "
-        f"{free / 2**30:.3g} GiB free",
-        todo="let it be written as it goes: store='analysis.zarr'",
+        found=f"{needed / 2**30:.3g} GiB for {cycles} cycles, {free / 2**30:.3g} GiB free",
+        todo=todo,
     )
     problems.raise_if_any()

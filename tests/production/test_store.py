@@ -142,13 +142,46 @@ def test_large_fields_are_cut_in_chunks(ocean, months, tiny_model, tmp_path, mon
     same(found, held)
 
 
-def test_memory_advises_a_store(ocean, months, tiny_model, tmp_path, monkeypatch):
+def test_memory_advises_a_store(ocean, months, tiny_model, tmp_path, monkeypatch, hasty):
     from xdeepda import assimilation
 
     monkeypatch.setattr(assimilation, "available_memory", lambda: 6 * 10**5)
     with pytest.raises(xdeepda.errors.MemoryForeseenError, match=r"store='analysis\.zarr'"):
         xdeepda.assimilate(ocean, months, model=tiny_model)
     xdeepda.assimilate(ocean, months, model=tiny_model, store=tmp_path / "a.zarr")
+    monkeypatch.setattr(assimilation, "available_memory", lambda: 10**4)
+    with pytest.raises(xdeepda.errors.MemoryForeseenError, match="fewer members"):
+        xdeepda.assimilate(ocean, months, model=tiny_model, store=tmp_path / "b.zarr")
+
+
+def test_what_is_lazy_can_be_worked_with(ocean, months, tiny_model, held, tmp_path):
+    found = xdeepda.assimilate(ocean, months, model=tiny_model, store=tmp_path / "a.zarr")
+    increment = found.deepda.increment("thetao")
+    assert increment.chunks is not None
+    np.testing.assert_array_equal(increment, held.deepda.increment("thetao"))
+    # and gone on with in time
+    later = xdeepda.assimilate(found.isel(time=-1), months, model=tiny_model)
+    again = xdeepda.assimilate(held.isel(time=-1), months, model=tiny_model)
+    xr.testing.assert_equal(later, again)
+
+
+def test_progress_counts_what_was_done_before(
+    ocean, months, tiny_model, tmp_path, hasty, monkeypatch
+):
+    """But the estimate of the time does not."""
+    from xdeepda import assimilation
+
+    bars = []
+
+    def bar(*args):
+        bars.append(show(*args[:2], False, *args[3:]))
+        return bars[-1]
+
+    show = assimilation.progress_bar
+    interrupt(ocean, months, tiny_model, tmp_path / "a.zarr", monkeypatch, after=21)
+    monkeypatch.setattr(assimilation, "progress_bar", bar)
+    xdeepda.assimilate(ocean, months, model=tiny_model, store=tmp_path / "a.zarr")
+    assert (bars[0].total, bars[0].initial) == (40, 20)
 
 
 # ---- places that are none

@@ -81,6 +81,7 @@ class StoredCells:
         try:
             for name, dtype in _DTYPES.items():
                 column = np.ascontiguousarray(getattr(piece, name), dtype=dtype)
+                self._files[name].seek(0, os.SEEK_END)
                 self._files[name].write(column.data)
                 self._files[name].flush()
         except OSError as error:
@@ -101,8 +102,8 @@ class StoredCells:
         columns = []
         for name, dtype in _DTYPES.items():
             width = np.dtype(dtype).itemsize
-            content = os.pread(self._files[name].fileno(), size * width, start * width)
-            columns.append(np.frombuffer(content, dtype=dtype))
+            self._files[name].seek(start * width)
+            columns.append(np.frombuffer(self._files[name].read(size * width), dtype=dtype))
         cell, value, error, count = columns
         return cell, value, error, count
 
