@@ -121,15 +121,13 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def tune(
-    ground: Ground, grids: Mapping[str, Mapping[str, Sequence[Any]]], options: Any, **given: Any
-) -> None:
+def tune(ground: Ground, grids: Mapping[str, Mapping[str, Sequence[Any]]], options: Any) -> None:
     """Choose settings of baselines on the validation years; print what was tried and the best.
 
-    `given` settings are not tuned, for the baselines that have them.
+    Starts from those of the ground; what is in no grid stays.
     """
     for system in (s for s in options.systems if s in grids):
-        own = {k: v for k, v in given.items() if k in SETTINGS[system]}
+        own = dict(ground.tuned.get(system, {}))
         model = xdeepda.baselines.tune(
             ground.control, ground.network, system, var="thetao", cycle=ground.cycle,
             validation=ground.validation, grid=grids[system], seed=options.seed, progress=False,
@@ -137,7 +135,7 @@ def tune(
         )  # fmt: skip
         for settings, score in model.provenance["tuning"]:
             print(f"  {system}: {score:.4f} { {k: settings[k] for k in grids[system]} }")
-        best = {k: model.architecture.settings[k] for k in (*own, *grids[system])}
+        best = {k: model.architecture.settings[k] for k in own | dict(grids[system])}
         print(f"{system}: {best}", flush=True)
 
 

@@ -79,7 +79,7 @@ def test_all_systems_of_kalman_see_the_same_observations(kalman):
 
 def test_tuning_prints_the_best_settings(grounds, monkeypatch, capsys):
     monkeypatch.setattr(grounds("kalman"), "GRIDS", {"enoi": {"localisation": (50.0, 9000.0)}})
-    monkeypatch.setattr(grounds("kalman"), "ENSEMBLE", 100)
+    monkeypatch.setattr(grounds("kalman"), "TUNED", {})
     small = ["--shape", "1", "4", "8", "--years", "3", "1", "2"]
     assert grounds("kalman").main([*small, "--tune", "--systems", "enoi", "increment"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("'localisation': 9000.0}")
