@@ -26,6 +26,8 @@ from xdeepda.source import RunSource
 
 logger = logging.getLogger("xdeepda")
 
+#: Share of the climatological variance from which on a spread counts as held at it.
+_HELD = 0.9999
 #: Cells, anomalies and errors of a cycle, in the units of the model.
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -153,10 +155,12 @@ class Effects:
     def state(self, number: int) -> State:
         """Background of a cycle with its variance, as the cycle carries it: not calibrated."""
         mean, spread = self.backgrounds.at(number)
-        factor = self.model.calibration["background"].astype(np.float32)[:, None, None]
-        variance = self.tensors.normalise((spread / np.sqrt(factor.clip(1e-6)))[None]) ** 2
-        # what is calibrated is never less known than without any observation
-        variance = variance.minimum(self.module.clim_variance)
+        factor = np.sqrt(self.model.calibration["background"].clip(1e-6))[:, None, None]
+        most = self.module.clim_variance
+        stored, free = (self.tensors.normalise(x[None]) ** 2 for x in (spread, spread / factor))
+        variance = free.minimum(most)
+        # a spread that was held at the climatological one is that of the unobserved sea
+        variance = variance.where(stored < _HELD * most, most)
         return State(self.tensors.normalise(mean[None]), variance)
 
     def observed(self, number: int, rows: Rows) -> Observed:
