@@ -32,7 +32,6 @@ EVENTS = (
     ("chunk", 8),
     ("half a chunk", 3),
     ("before a rename", 2),
-    ("after a rename", 2),
 )
 
 
@@ -69,10 +68,7 @@ def die_at(kind: str, count: int) -> None:
         ours = path.parent.name == restart.FOLDER
         if kind == "before a rename" and ours and now():
             die()
-        out = replace(path, target)
-        if kind == "after a rename" and ours and now():
-            die()
-        return out
+        return replace(path, target)
 
     def writing(ds, path):
         if kind == "template" and now():

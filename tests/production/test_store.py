@@ -134,11 +134,13 @@ def test_writes_are_whole_chunks(ocean, months, tiny_model, tmp_path, hasty, mon
         assert place.stop % chunk == 0 or place.stop == size
 
 
-def test_large_fields_are_cut_in_chunks(ocean, months, tiny_model, tmp_path, monkeypatch, held):
-    monkeypatch.setattr(store, "_LARGEST", 400)
+def test_large_fields_are_cut_in_chunks(ocean, months, tiny_model, tmp_path, monkeypatch):
+    months = months.isel(time=slice(0, 6))
+    held = xdeepda.assimilate(ocean, months, model=tiny_model)
+    monkeypatch.setattr(store, "_LARGEST", 1500)
     monkeypatch.setattr(store, "CHUNK_CYCLES", 1)
     found = xdeepda.assimilate(ocean, months, model=tiny_model, store=tmp_path / "a.zarr")
-    assert np.prod([c[0] for c in found["thetao"].chunks]) * 4 <= 400
+    assert np.prod([c[0] for c in found["thetao"].chunks]) * 4 <= 1500
     same(found, held)
 
 
@@ -411,13 +413,13 @@ def run_killed(folder) -> list[list[str]]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_killed_again_and_again(ocean, months, tiny_model, tmp_path):
     arguments = {"members": 2, "keep_members": True, "seed": 4}
-    prepare_folder(tmp_path, ocean, months, [tiny_model], 2, 1, arguments)
+    prepare_folder(tmp_path, ocean, months, [tiny_model], 1, 1, arguments)
     lines = run_killed(tmp_path)
-    assert [line[1] for line in lines].count("killed") >= 7, lines
+    assert [line[1] for line in lines].count("killed") >= 5, lines
     # and gone on with in the middle
     positions = [int(line[2]) for line in lines[:-1]]
     assert positions[:2] == [-1, -1], lines
-    assert 4 <= positions[2] <= positions[3] <= positions[4] <= positions[5] <= 36, lines
+    assert 4 <= positions[2] <= positions[3] <= positions[4] <= 36, lines
     assert lines[-1] == ["last", "exit-0", "-1"], lines
     assert not list((tmp_path / "store.zarr").rglob("*.part*"))
     held = xdeepda.assimilate(
