@@ -1,0 +1,90 @@
+"""What one observation at the equator does to the analyses of several systems.
+
+A mooring at 140 W measures at 100 m, in the last month of a year that is observed through
+the network of the ground ``osse``, as one among its observations and alone.  Prints the
+gain at the point, its e-folding scales, and degrees of freedom for signal; draws the gain.
+
+    python -m benchmarks influence --data FOLDER [--network sparse] [--models FOLDER]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import xdeepda
+from benchmarks import common, osse, systems
+
+POINT = {"lat": 0.0, "lon": 220.0, "depth": 100.0, "error": 0.3}
+CYCLES = 12
+
+
+def main(arguments: list[str]) -> int:
+    parser = common.parser("influence", str(__doc__).splitlines()[0])
+    systems.add_options(parser)
+    parser.add_argument("--network", choices=("sparse", "dense"), default="sparse")
+    options = parser.parse_args(arguments)
+    run = common.open_run(common.data_file(options.data, "models/mitgcm_a.nc"))[["thetao"]].load()
+    scene = osse.scene_of(run, options.network, options)
+    cells = scene.cells.isel(time=slice(0, CYCLES))
+    drawn = {}
+    print(f"{'system':12}{'':8}{'gain':>7}{'zonal':>8}{'merid.':>8}{'vert.':>7}{'DFS':>8}")
+    for system in options.systems:
+        model, _ = systems.model_of(system, scene.ground, options)
+        analysis = xdeepda.assimilate(run, cells, model=model, progress=False)
+        when = analysis["time"].values[-1]
+        signal = model.degrees_of_freedom(analysis, cells, by=None, time=when)
+        told = f"{float(signal['dfs_total'][0]):8.0f}"
+        for name, others in (("among", cells), ("alone", None)):
+            made = model.influence(analysis, POINT, time=when, obs=others)
+            print(f"{system:12}{name:8}{numbers_of(made)}{told}")
+            told = " " * 8
+            drawn[f"{system}, {name}"] = made
+    print(f"of {int(signal['superob_count'][0])} superobservations; km, km and m")
+    draw(drawn, Path(options.out) / f"influence_{options.network}.png")
+    return 0
+
+
+def numbers_of(made: Any) -> str:
+    """Gain at the point and scales, in columns."""
+    gain, zonal, meridional, vertical = (
+        float(made[f"thetao_{n}"])
+        for n in ("gain_at_point", "zonal_scale", "meridional_scale", "vertical_scale")
+    )
+    return f"{gain:7.2f}{zonal:8.0f}{meridional:8.0f}{vertical:7.0f}"
+
+
+def draw(drawn: dict[str, Any], path: Path) -> None:
+    """Map of the level and section along the equator, a row for each."""
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import ListedColormap
+
+    figure, axes = plt.subplots(len(drawn), 2, figsize=(10, 2.6 * len(drawn)),
+                                layout="constrained", squeeze=False)  # fmt: skip
+    for row, (name, made) in zip(axes, drawn.items(), strict=True):
+        gain = made["thetao_gain"]
+        level = gain.sel(depth=POINT["depth"], method="nearest")
+        section = gain.sel(lat=POINT["lat"], method="nearest")
+        titles = f"{name}: {float(level.depth):.0f} m", "along the equator"
+        for axis, field, y, title in zip(
+            row, (level, section), ("lat", "depth"), titles, strict=True
+        ):
+            land = np.where(np.isfinite(field), np.nan, 1.0)
+            axis.pcolormesh(gain["lon"], gain[y], land, cmap=ListedColormap(["0.8"]))
+            picture = axis.pcolormesh(
+                gain["lon"], gain[y], field, cmap="RdBu_r", vmin=-0.5, vmax=0.5
+            )
+            axis.plot(POINT["lon"], POINT[y], "k+", markersize=9)
+            axis.set_title(title)
+        row[0].set_ylabel("latitude (degrees north)")
+        row[1].set_ylabel("depth (m)")
+        row[1].set_ylim(600, 0)
+    for axis in axes[-1]:
+        axis.set_xlabel("longitude (degrees east)")
+    figure.colorbar(picture, ax=axes, label="K of the analysis per K of the observation",
+                    shrink=0.6)  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    print(path)
