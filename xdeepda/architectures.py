@@ -27,8 +27,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "lag": 0,
     },
     "hybrid": {
-        "patterns": 144,
-        "truncation": 4.0,
+        "folds": 3,
+        "patterns": 192,
+        "truncation": 8.0,
         "ensemble": 200,
         "localisation": 6000.0,
         "most": 80,
@@ -203,15 +204,17 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
     """Architecture that stands on classical analyses: a reduced Kalman filter and EnOI.
 
     The network weighs them against each other, corrects what both lack, and gives the error
-    variance.  While it is trained, each half of the control run is analysed by schemes that
-    were fitted to the other half.
+    variance.  While it is trained, each part of the control run is analysed by schemes that
+    were fitted to the others.
 
     Parameters
     ----------
+    folds : int
+        Parts of the control run (3) that are each analysed with what was fitted to the others.
     patterns : int
-        EOFs of the filter (144; fewer where the run is short).
+        EOFs of the filter (192; fewer where the run is short).
     truncation : float
-        Factor on the variance that the EOFs leave out, as an error of the observations (4).
+        Factor on the variance that the EOFs leave out, as an error of the observations (8).
     ensemble : int
         Errors of a first run that make the correlations of the EnOI (200; fewer where the
         control run is short).

@@ -135,7 +135,7 @@ def test_untrained_it_blends_the_two_classical_analyses():
     with torch.no_grad():
         module.dynamics.fill_(-3.0)
     enoi = EnOIArchitecture(geo, ensemble=ENSEMBLE, localisation=SMALL["localisation"], most=1000)
-    kalman = KalmanArchitecture(geo, patterns=PATTERNS, truncation=4.0)
+    kalman = KalmanArchitecture(geo, patterns=PATTERNS, truncation=8.0)
     enoi.load_state_dict({k: v for k, v in arrays.items() if k.startswith("covariance")})
     kalman.load_state_dict({k: v for k, v in arrays.items() if k.startswith("filter")})
     obs, before = observed(geo), background(geo)

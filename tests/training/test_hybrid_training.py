@@ -9,7 +9,10 @@ import pytest
 import xarray as xr
 
 import xdeepda
+from xdeepda.errors import InputError, Problems
+from xdeepda.training.fitting import Anomalies
 from xdeepda.training.lanes import Period, parts_of
+from xdeepda.training.preparation import describe, open_run
 
 SMALL = xdeepda.architectures.hybrid(width=8, deep_width=8, dilations=(1,), localisation=6000.0)
 
@@ -31,9 +34,9 @@ def test_the_same_seed_gives_the_same_bits(ocean, network, settings, model):
 def test_a_short_run_has_fewer_patterns_and_says_so(ocean, network, settings, caplog):
     with caplog.at_level(logging.INFO, logger="xdeepda"):
         model = xdeepda.train(ocean, network, **settings)
-    assert model.architecture.settings["patterns"] == 32
-    assert model.architecture.settings["ensemble"] == 48
-    assert "32 patterns and 48 anomalies" in caplog.text
+    assert model.architecture.settings["patterns"] == 42
+    assert model.architecture.settings["ensemble"] == 64
+    assert "42 patterns and 64 anomalies" in caplog.text
 
 
 def test_a_training_cut_in_two_is_one_training(ocean, network, settings, tmp_path):
@@ -89,3 +92,23 @@ def test_parts_of_a_period_cover_it_once():
     parts = parts_of(Period(3, 20), 3)
     covered = [n for part in parts for n in range(part.start, part.stop)]
     assert covered == list(range(3, 20))
+
+
+def test_what_is_left_out_of_a_fit_is_not_read(ocean):
+    problems = Problems("test")
+    source, split = open_run(ocean, "thetao", "month", 0.2, problems)
+    prepared = describe(source, split, None, problems)
+    whole = Anomalies(prepared)
+    for first, stop in ((0, 32), (32, 64), (64, split), (0, 0)):
+        part = Anomalies(prepared, (first, stop))
+        kept = np.r_[0:first, stop:split]
+        assert part.count == len(kept)
+        expected = whole.read(0, split)[kept]
+        np.testing.assert_array_equal(np.concatenate([b for _, b in part.blocks()]), expected)
+        np.testing.assert_array_equal(part.read(20, 50), expected[20:50])
+
+
+def test_one_fold_is_refused(ocean, network, settings):
+    spec = xdeepda.architectures.hybrid(folds=1)
+    with pytest.raises(InputError, match="folds=1 leaves nothing"):
+        xdeepda.train(ocean, network, **{**settings, "architecture": spec})

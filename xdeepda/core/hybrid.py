@@ -7,8 +7,8 @@ and says how far its error goes.  Between the cycles the anomalies follow the li
 inverse model of the filter as far as that is learned to help, and a second network
 corrects this forecast.
 
-While it is trained, each half of the control run is analysed by classical schemes that
-were fitted to the other half: else the network would learn to trust them too much.
+While it is trained, each part of the control run is analysed by classical schemes that
+were fitted to the others: else the network would learn to trust them too much.
 
 By construction nothing but damping is left where neither observations nor memory tell
 anything: an unobserved ocean returns to climatology.
@@ -107,6 +107,8 @@ class HybridArchitecture(InnovationArchitecture):
     Parameters
     ----------
     geometry : Geometry
+    folds : int
+        Parts of the control run that are each analysed with what was fitted to the others.
     patterns : int
         EOFs of the filter.
     truncation : float
@@ -132,8 +134,6 @@ class HybridArchitecture(InnovationArchitecture):
     doubt: nn.Parameter
     growth: nn.Parameter
 
-    #: Parts of the control run that are analysed with schemes fitted to the others.
-    folds = 2
     one_gain = True
     learns_errors = True
     forecasts_variance = True
@@ -144,8 +144,9 @@ class HybridArchitecture(InnovationArchitecture):
         self,
         geometry: Geometry,
         *,
-        patterns: int = 144,
-        truncation: float = 4.0,
+        folds: int = 3,
+        patterns: int = 192,
+        truncation: float = 8.0,
         ensemble: int = 200,
         localisation: float = 6000.0,
         most: int = 80,
@@ -174,7 +175,7 @@ class HybridArchitecture(InnovationArchitecture):
             lag=lag,
             hint=True,
         )
-        self.truncation = truncation
+        self.folds, self.truncation = folds, truncation
         self.sea = Sea(geometry)
         self._sizes: dict[str, Any] = {
             "patterns": patterns,

@@ -32,13 +32,13 @@ class Anomalies:
     ----------
     prepared : Prepared
     without : (int, int), optional
-        Cycles, first and last but one, that are left out: either end of the training years.
+        Training cycles, first and last but one, that are left out.  What is fitted to pairs
+        of consecutive cycles takes those on both sides of them for a pair, one of hundreds.
     """
 
     def __init__(self, prepared: Prepared, without: tuple[int, int] = (0, 0)) -> None:
-        first, stop = without
-        self.prepared, self.count = prepared, prepared.split - (stop - first)
-        self.start = stop if first == 0 else 0
+        self.prepared, self.gap = prepared, without
+        self.count = prepared.split - (without[1] - without[0])
         channels = prepared.wet.shape[0] * prepared.wet.shape[1]
         wet = prepared.wet.reshape(channels, -1)
         self.wet = wet.ravel()
@@ -51,9 +51,12 @@ class Anomalies:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Anomalies of positions start to stop; float32 (cycles, n)."""
-        p = self.prepared
-        start, stop = start + self.start, stop + self.start
-        values = anomalies(p.source, p.climatology, p.wet, start, stop)
+        p, (first, last) = self.prepared, self.gap
+        parts = [(start, min(stop, first)), (max(start, first) + last - first, stop + last - first)]
+        read = [
+            anomalies(p.source, p.climatology, p.wet, *part) for part in parts if part[0] < part[1]
+        ]
+        values = read[0] if len(read) == 1 else np.concatenate(read)
         return values.reshape(len(values), -1)[:, self.wet] / self.scale
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:

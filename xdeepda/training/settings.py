@@ -64,7 +64,7 @@ class TrainingSettings:
 #: Settings of an architecture that differ from the defaults: those published.
 PRESETS: dict[str, dict[str, Any]] = {
     # rows share what is expensive
-    "hybrid": {"batch": 8},
+    "hybrid": {"batch": 6},
     "deepda2024": {
         "epochs": 100,
         "batch": 1,
@@ -179,7 +179,8 @@ def training_bytes(
         width, deep = spec.settings.get("width", 0), spec.settings.get("deep_width", 0)
         blocks = len(spec.settings.get("dilations", ()))
         per_cell = 45 * channels + 12 * width + 2 * deep * (2 * blocks + 2)
-        # what is fitted is held three times: for the whole run and for each half
+        # what is fitted is held for the whole run, and for it without each fold
         held = spec.settings.get("patterns", 0) + spec.settings.get("ensemble", 0)
-        return 4 * ny * nx * (per_cell * settings.batch * settings.cycles + 8 * held * channels)
+        held *= 1 + spec.settings.get("folds", 0)
+        return 4 * ny * nx * (per_cell * settings.batch * settings.cycles + 3 * held * channels)
     return 4 * per_cell * ny * nx * settings.batch * settings.cycles

@@ -314,8 +314,11 @@ def _observing(network: Any, source: RunSource, problems: Problems) -> tuple[Any
 
 
 def _fitting(spec: ArchitectureSpec, split: int) -> ArchitectureSpec:
-    """Sizes of the classical part that half of the training cycles can tell apart."""
-    fits = fitting(spec, split // 2)
+    """Sizes of the classical part that the training cycles without a fold can tell apart."""
+    folds = spec.settings.get("folds", 1)
+    if folds < 2 <= spec.settings.get("patterns", 0):
+        raise InputError("train: folds=1 leaves nothing to fit to; at least 2")
+    fits = fitting(spec, split - split // folds if folds > 1 else split)
     if fits is not spec:
         logger.info(
             "train: %d patterns and %d anomalies for the classical part; the run is short",
@@ -335,8 +338,8 @@ def _check_length(
     needed = {f"cycles={settings.cycles}": settings.cycles}
     lag = spec.settings.get("lag", 0)
     if lag:
-        # two sequences in each half of the run
-        needed[f"window=(0, {lag})"] = 4 * (lag + 1)
+        # two sequences in each part of the run
+        needed[f"window=(0, {lag})"] = 2 * (lag + 1) * spec.settings.get("folds", 1)
     for name, cycles in needed.items():
         if 0 < split < cycles:
             problems.add(
