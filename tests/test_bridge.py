@@ -10,11 +10,12 @@ import torch
 import xarray as xr
 
 import xdeepda
-from xdeepda.bridge import Simulator, TruthReader, tensors_of
+from xdeepda.bridge import tensors_of
 from xdeepda.calendar import Cycle
 from xdeepda.errors import DivergenceError
 from xdeepda.observations.interpolation import PointOperator
 from xdeepda.source import RunSource
+from xdeepda.training.simulation import Simulator, TruthReader
 
 
 @pytest.fixture(scope="module")

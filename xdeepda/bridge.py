@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xdeepda.climatology import anomalies
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import Lagged, MemberNoise, perturb
 from xdeepda.core.interpolation import Interpolation
@@ -24,13 +23,11 @@ from xdeepda.core.state import Geometry, Observed, State, climatological
 from xdeepda.errors import DeviceMemoryError, DivergenceError, ModelFileError
 from xdeepda.observations.interpolation import interpolation_weights
 from xdeepda.options import device_of
-from xdeepda.source import HOLD_BYTES
 
 if TYPE_CHECKING:
     from xdeepda.climatology import Climatology, Statistics
     from xdeepda.grid import Grid
     from xdeepda.model import Model
-    from xdeepda.source import RunSource
 
 
 class Tensors:
@@ -153,78 +150,6 @@ def _geometry(grid: Grid, wet: np.ndarray, statistics: Statistics) -> Geometry:
         variables=wet.shape[0],
         cyclic=grid.cyclic,
     )
-
-
-class TruthReader:
-    """Normalised anomalies of a run by position, held in memory or read in segments.
-
-    Parameters
-    ----------
-    source : RunSource
-    tensors : Tensors
-    """
-
-    def __init__(self, source: RunSource, tensors: Tensors) -> None:
-        self.source, self.tensors = source, tensors
-        bytes_needed = 4 * len(source) * int(np.prod(source.shape))
-        self._held: Tensor | None = None
-        if not source.is_chunked and bytes_needed <= HOLD_BYTES:
-            blocks = [self._load(first, first + len(b)) for first, b in source.blocks()]
-            self._held = torch.cat(blocks)
-
-    def _load(self, start: int, stop: int) -> Tensor:
-        """Read positions from the source."""
-        values = anomalies(self.source, self.tensors.climatology, self.tensors.wet, start, stop)
-        return self.tensors.normalise(values)
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Truth of positions start to stop, shape (n, C, Y, X)."""
-        return self._load(start, stop) if self._held is None else self._held[start:stop]
-
-
-@dataclass
-class Simulator:
-    """Draws simulated observations of a truth through a network, anew at each call.
-
-    Attributes
-    ----------
-    tensors : Tensors
-    network : bound network, see :class:`xdeepda.observations.network.BoundNetwork`
-    source : RunSource
-        For the cycles and their place in the year.
-    scales : numpy.ndarray, shape (variable,)
-        Factors that take the errors of the network to the units of the run.
-    """
-
-    tensors: Tensors
-    network: Any
-    source: RunSource
-    scales: np.ndarray
-
-    def __call__(
-        self,
-        truth: Tensor,
-        positions: np.ndarray,
-        rng: np.random.Generator,
-        groups: np.ndarray | None = None,
-    ) -> Observed:
-        """Observe truths (B, C, Y, X) at positions (B,) in the run.
-
-        Rows of the same of the `groups` (B,) are observed in the same cells.
-        """
-        index = self.source.cycles[positions]
-        fraction = self.source.cycle.year_fraction(index, self.source.calendar)
-        rows, drawn = [], {}
-        groups = np.arange(len(index)) if groups is None else groups
-        for number, group in zip(index, groups, strict=True):
-            if group not in drawn:
-                cell, error, _ = self.network.draw(int(number), rng)
-                drawn[group] = cell, error * self.scales[cell // self.tensors.wet[0].size]
-            cell, error = drawn[group]
-            noise = rng.standard_normal(len(cell)) * error
-            rows.append((cell, noise, error))
-        observed = self.tensors.scatter(rows, fraction)
-        return observed._replace(value=observed.value + truth * observed.mask)
 
 
 def tensors_of(model: Model, device: str | None = None) -> Tensors:

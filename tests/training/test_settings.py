@@ -9,7 +9,7 @@ import pytest
 
 from xdeepda.architectures import ArchitectureSpec
 from xdeepda.errors import InputError, MemoryForeseenError
-from xdeepda.training import verb
+from xdeepda.training import request
 from xdeepda.training.settings import parse_budget, settings_for, training_bytes
 
 
@@ -76,13 +76,13 @@ def test_memory_grows_with_everything():
 def test_memory_is_foreseen_with_a_batch_that_fits(monkeypatch):
     spec, settings = ArchitectureSpec("increment"), settings_for("increment", {"batch": 8})
     need = training_bytes((16, 40, 90), spec, settings)
-    monkeypatch.setattr(verb, "available_memory", lambda: int(1.2 * need))
-    verb.check_memory((16, 40, 90), spec, settings, 0)
-    monkeypatch.setattr(verb, "available_memory", lambda: int(0.6 * need))
+    monkeypatch.setattr(request, "available_memory", lambda: int(1.2 * need))
+    request.check_memory((16, 40, 90), spec, settings, 0)
+    monkeypatch.setattr(request, "available_memory", lambda: int(0.6 * need))
     with pytest.raises(MemoryForeseenError, match=r"would not fit[\s\S]*batch=4"):
-        verb.check_memory((16, 40, 90), spec, settings, 0)
+        request.check_memory((16, 40, 90), spec, settings, 0)
     # the run that is held counts, too
     with pytest.raises(MemoryForeseenError, match="coarser grid"):
-        verb.check_memory((16, 40, 90), spec, settings, 10**6)
-    monkeypatch.setattr(verb, "available_memory", lambda: None)
-    verb.check_memory((16, 40, 90), spec, settings, 10**6)
+        request.check_memory((16, 40, 90), spec, settings, 10**6)
+    monkeypatch.setattr(request, "available_memory", lambda: None)
+    request.check_memory((16, 40, 90), spec, settings, 10**6)

@@ -12,7 +12,7 @@ import xarray as xr
 
 import xdeepda
 from xdeepda.errors import InputError, MemoryForeseenError
-from xdeepda.training import verb
+from xdeepda.training import request
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_network_and_memory_are_checked_before_the_run_is_read(control, tiny, mo
     absolute["so"].attrs = {"units": "g kg-1", "standard_name": "sea_water_absolute_salinity"}
     with pytest.raises(InputError, match=r"train: one problem[\s\S]*gsw"):
         xdeepda.train(absolute, network, var="so", **tiny)
-    monkeypatch.setattr(verb, "available_memory", lambda: 10**6)
+    monkeypatch.setattr(request, "available_memory", lambda: 10**6)
     with pytest.raises(MemoryForeseenError, match="would not fit into memory"):
         xdeepda.train(lazy, network, var="thetao", **tiny)
 
@@ -216,7 +216,7 @@ def test_a_network_that_measures_nothing_of_it(ocean, tiny):
 
 
 def test_memory_is_foreseen(control, network, tiny, monkeypatch):
-    monkeypatch.setattr(verb, "available_memory", lambda: 10**6)
+    monkeypatch.setattr(request, "available_memory", lambda: 10**6)
     with pytest.raises(MemoryForeseenError, match="would not fit into memory"):
         xdeepda.train(control, network, **tiny)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from xdeepda.bridge import Simulator, Tensors, TruthReader, module_of
+from xdeepda.bridge import Tensors, module_of
 from xdeepda.model import Model
 from xdeepda.observations.operator import error_scales
 from xdeepda.training.lanes import Period, Score, rollout_score
 from xdeepda.training.preparation import Prepared
+from xdeepda.training.simulation import Simulator, TruthReader
 from xdeepda.training.verb import calibration_of
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
-from xdeepda.bridge import Simulator, module_of, tensors_of
+from xdeepda.bridge import module_of, tensors_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.impact.effect import cycle_number
 from xdeepda.impact.regression import expected_reduction, reduction_of
@@ -24,6 +24,7 @@ from xdeepda.provenance import history_line, package_version
 from xdeepda.source import RunSource
 from xdeepda.training.experiment import Experiment, Sites
 from xdeepda.training.lanes import Period
+from xdeepda.training.simulation import Simulator
 
 logger = logging.getLogger("xdeepda")
 

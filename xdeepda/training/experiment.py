@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xdeepda.bridge import Simulator, Tensors, TruthReader
+from xdeepda.bridge import Tensors
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.state import Observed
 from xdeepda.source import RunSource
 from xdeepda.training.lanes import Period, rollout
+from xdeepda.training.simulation import Simulator, TruthReader
 
 
 @dataclass(frozen=True)

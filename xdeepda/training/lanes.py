@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xdeepda.bridge import Simulator, TruthReader
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import cycle, smoothed
 from xdeepda.core.state import State, climatological
 from xdeepda.training.settings import TrainingSettings
+from xdeepda.training.simulation import Simulator, TruthReader
 
 #: Errors are taken at most so many cycles apart, and so many of the first are left out.
 _APART, _SPINUP = 3, 6

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xdeepda.bridge import Simulator, TruthReader
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import cycle
 from xdeepda.core.discriminator import Discriminator3D
@@ -30,6 +29,7 @@ from xdeepda.core.state import Observed, State
 from xdeepda.errors import DivergenceError, InputError
 from xdeepda.training.lanes import Lanes, Period, Score, rollout_score
 from xdeepda.training.settings import TrainingSettings
+from xdeepda.training.simulation import Simulator, TruthReader
 
 
 class Trainer:

@@ -79,6 +79,7 @@ class Prepared:
             provenance={
                 "training_period": period,
                 "training_cycles": [int(source.cycles[0]), int(source.cycles[self.split - 1])],
+                "validation_cycles": [int(source.cycles[self.split]), int(source.cycles[-1])],
                 **provenance,
             },
             records=records or {},

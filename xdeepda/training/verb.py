@@ -6,35 +6,38 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 
-from xdeepda.architectures import LONGEST_LAG, ArchitectureSpec, architecture_spec, fitting
-from xdeepda.bridge import Simulator, Tensors, TruthReader, weights_of
-from xdeepda.climatology import harmonics_of
+from xdeepda.architectures import ArchitectureSpec
+from xdeepda.bridge import Tensors, weights_of
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.registry import build, is_trainable
-from xdeepda.errors import InputError, MemoryForeseenError, Problems
+from xdeepda.core.registry import build
+from xdeepda.errors import Problems
 from xdeepda.model import Model
-from xdeepda.observations.operator import error_scales
-from xdeepda.options import available_memory, check_machine, torch_threads
+from xdeepda.options import check_machine, torch_threads
 from xdeepda.progress import progress_bar
 from xdeepda.provenance import hash_arrays, package_version
-from xdeepda.source import HOLD_BYTES, RunSource
 from xdeepda.training.fitting import Anomalies, fit_arrays
 from xdeepda.training.lanes import Period, Score, background_errors, parts_of
 from xdeepda.training.loop import Trainer
 from xdeepda.training.preparation import Prepared, describe, open_run
+from xdeepda.training.request import (
+    check_arguments,
+    check_climatology,
+    check_length,
+    check_memory,
+    fitting_run,
+    observing_of,
+    windowed,
+)
 from xdeepda.training.settings import (
     TrainingSettings,
-    parse_budget,
-    settings_for,
-    training_bytes,
 )
 from xdeepda.training.several import train_each
+from xdeepda.training.simulation import Simulator, TruthReader
 from xdeepda.training.smoothing import (
     SHARE,
     SmootherTrainer,
@@ -159,20 +162,20 @@ def train(
         )  # fmt: skip
     problems = Problems("train")
     source, split = open_run(ds, var, cycle, validation, problems)
-    spec, chosen, seconds = _check_arguments(
+    spec, chosen, seconds = check_arguments(
         architecture, network, epochs, budget, checkpoint, resume, settings, problems
     )
-    spec = _windowed(spec, window, problems)
+    spec = windowed(spec, window, problems)
     check_machine(device, seed, problems)
     if source is None or spec is None or chosen is None:
         problems.raise_if_any()
     assert source is not None
     assert spec is not None
     assert chosen is not None
-    _check_climatology(climatology, source, problems)
-    _check_length(chosen, spec, split, source, problems)
-    spec = _fitting(spec, split)
-    observing = _observing(network, source, problems)
+    check_climatology(climatology, source, problems)
+    check_length(chosen, spec, split, source, problems)
+    spec = fitting_run(spec, split)
+    observing = observing_of(network, source, problems)
     if not len(problems):
         # before the run is read: that may take long
         shape = (len(source.variables) * source.grid.shape[0], *source.grid.shape[1:])
@@ -190,211 +193,25 @@ def train(
         if module.learns_errors:
             fit_errors(module, reader, simulator, Period(0, split), spec.settings["ensemble"], seed)
         periods = Period(0, split), Period(split, len(source))
-        common = {
-            "seed": seed,
-            "fingerprint": _fingerprint(prepared, spec, chosen, network, seed),
-        }
+        fingerprint = _fingerprint(prepared, spec, chosen, network, seed)
         share = SHARE if module.lag else 0.0
-        first = Trainer(
-            module, reader, simulator, *periods, chosen,
-            budget=None if seconds is None else (1 - share) * seconds,
-            checkpoint=checkpoint, **common,
-        )  # fmt: skip
-        trainers = [first]
-        _run(first, resume, progress)
-        if module.lag:
-            second = SmootherTrainer(
-                module, reader, simulator, *periods, smoother_settings(chosen, module),
-                budget=None if seconds is None else share * seconds,
-                checkpoint=smoother_checkpoint(checkpoint), **common,
-            )  # fmt: skip
-            trainers.append(second)
-            _run(second, resume, progress)
-    return _finish(prepared, spec, module, trainers, network, seed)
-
-
-def _check_arguments(
-    architecture: Any,
-    network: Any,
-    epochs: Any,
-    budget: Any,
-    checkpoint: Any,
-    resume: bool,
-    settings: dict[str, Any],
-    problems: Problems,
-) -> tuple[ArchitectureSpec | None, TrainingSettings | None, float | None]:
-    """Check what is not data; all problems are collected."""
-    spec = chosen = seconds = None
-    given = dict(settings) if epochs is None else {**settings, "epochs": epochs}
-    try:
-        spec = architecture_spec(architecture)
-    except InputError as error:
-        problems.absorb(error)
-    try:
-        chosen = settings_for(spec.name if spec else "", given)
-    except InputError as error:
-        problems.absorb(error)
-    if spec is not None and not is_trainable(spec.name):
-        problems.add(
-            f"the architecture {spec.name!r} has nothing to train",
-            todo=f"fit it: xdeepda.baselines.{spec.name}(ds, ...)",
-        )
-    try:
-        seconds = parse_budget(budget)
-    except InputError as error:
-        problems.absorb(error)
-    if not hasattr(network, "on"):
-        problems.add(
-            "network is no Network",
-            found=type(network).__name__,
-            expected="xdeepda.Network.simulated(control, 'argo'), or obs.deepda.network(like=...)",
-        )
-    if resume and checkpoint is None:
-        problems.add("resume=True needs checkpoint=", todo="name the file to go on from")
-    if checkpoint is not None:
-        _check_checkpoint(Path(checkpoint), problems)
-    return spec, chosen, seconds
-
-
-def _windowed(
-    spec: ArchitectureSpec | None, window: Any, problems: Problems
-) -> ArchitectureSpec | None:
-    """Specification with the lag of a smoother."""
-    good = (
-        isinstance(window, (tuple, list))
-        and len(window) == 2
-        and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in window)
-        and window[0] == 0
-        and 0 <= window[1] <= LONGEST_LAG
-    )
-    if not good:
-        problems.add(
-            "window is (0, n): how many later cycles enter an analysis",
-            found=repr(window),
-            expected=f"n from 0 (a filter) to {LONGEST_LAG}; earlier ones enter by the background",
-        )
-        return spec
-    if spec is None or window[1] == 0:
-        return spec
-    if "lag" not in spec.settings:
-        problems.add(
-            f"the architecture {spec.name!r} has no smoother",
-            found=f"window={tuple(window)}",
-            todo="window=(0, 0), or another architecture",
-        )
-        return spec
-    return ArchitectureSpec(spec.name, {**spec.settings, "lag": int(window[1])})
-
-
-def _check_checkpoint(path: Path, problems: Problems) -> None:
-    """A checkpoint must be writable before the first epoch, not after it."""
-    if not path.parent.is_dir():
-        problems.add("the folder of checkpoint= does not exist", found=str(path.parent))
-    elif path.is_dir():
-        problems.add("checkpoint= is a folder", found=str(path), expected="the name of a file")
-    elif not os.access(path.parent, os.W_OK):
-        problems.add("nothing can be written to the folder of checkpoint=", found=str(path.parent))
-
-
-def _observing(network: Any, source: RunSource, problems: Problems) -> tuple[Any, np.ndarray]:
-    """Network on the grid of the run, and the factors that take its errors to the run's units.
-
-    Reads the first cycle, and only if nothing is wrong so far: where the sea of others
-    differs, the run is refused anyway.
-    """
-    bound, scales = None, np.ones(len(source.variables))
-    try:
-        scales = error_scales(source, network)
-        if not len(problems):
-            sea = source.wet
-            bound = network.on(source.grid, source.cycle, source.calendar, source.variables, sea)
-    except InputError as error:
-        problems.absorb(error)
-    return bound, scales
-
-
-def _fitting(spec: ArchitectureSpec, split: int) -> ArchitectureSpec:
-    """Sizes of the classical part that the training cycles without a fold can tell apart."""
-    folds = spec.settings.get("folds", 1)
-    if folds < 2 <= spec.settings.get("patterns", 0):
-        raise InputError("train: folds=1 leaves nothing to fit to; at least 2")
-    fits = fitting(spec, split - split // folds if folds > 1 else split)
-    if fits is not spec:
-        logger.info(
-            "train: %d patterns and %d anomalies for the classical part; the run is short",
-            fits.settings["patterns"], fits.settings["ensemble"],
-        )  # fmt: skip
-    return fits
-
-
-def _check_length(
-    settings: TrainingSettings,
-    spec: ArchitectureSpec,
-    split: int,
-    source: RunSource,
-    problems: Problems,
-) -> None:
-    """Gradients cannot go back through more cycles than there are to train on."""
-    needed = {f"cycles={settings.cycles}": settings.cycles}
-    lag = spec.settings.get("lag", 0)
-    if lag:
-        # two sequences in each part of the run
-        needed[f"window=(0, {lag})"] = 2 * (lag + 1) * spec.settings.get("folds", 1)
-    for name, cycles in needed.items():
-        if 0 < split < cycles:
-            problems.add(
-                f"{name} is more than there is to train on",
-                found=f"{split} {source.cycle.name}s",
-                expected=f"at least {cycles}",
+        trainers = [
+            Trainer(
+                module, reader, simulator, *periods, chosen, seed=seed, fingerprint=fingerprint,
+                budget=None if seconds is None else (1 - share) * seconds, checkpoint=checkpoint,
             )
-
-
-def _check_climatology(climatology: Any, source: Any, problems: Problems) -> None:
-    """Refuse an impossible number of harmonics early."""
-    try:
-        harmonics_of(climatology, source.cycle)
-    except InputError as error:
-        problems.absorb(error)
-
-
-def check_memory(
-    shape: tuple[int, int, int],
-    spec: ArchitectureSpec,
-    settings: TrainingSettings,
-    held: int,
-) -> None:
-    """Refuse a training that would not fit.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (C, Y, X).
-    spec : ArchitectureSpec
-    settings : TrainingSettings
-    held : int
-        Cycles of the run that are held in memory besides.
-
-    Raises
-    ------
-    MemoryForeseenError
-        With the batch that would fit.
-    """
-    step = training_bytes(shape, spec, settings)
-    run = min(4 * held * int(np.prod(shape)), HOLD_BYTES)
-    free = available_memory()
-    if free is None or step + run < 0.9 * free:
-        return
-    fits = int(settings.batch * (0.9 * free - run) / step)
-    problems = Problems("train", MemoryForeseenError)
-    problems.add(
-        "training would not fit into memory",
-        found=f"about {step / 2**30:.3g} GiB a step and {run / 2**30:.3g} GiB for the run, "
-        f"{free / 2**30:.3g} GiB free",
-        todo=f"batch={fits}"
-        if fits > 0
-        else "cycles=1, batch=1, a smaller width, or a coarser grid",
-    )
-    problems.raise_if_any()
+        ]  # fmt: skip
+        if module.lag:
+            smoother = SmootherTrainer(
+                module, reader, simulator, *periods, smoother_settings(chosen, module),
+                seed=seed, fingerprint=fingerprint,
+                budget=None if seconds is None else share * seconds,
+                checkpoint=smoother_checkpoint(checkpoint),
+            )  # fmt: skip
+            trainers.append(smoother)
+        for trainer in trainers:
+            _run(trainer, resume, progress)
+    return _finish(prepared, spec, module, trainers, network, seed)
 
 
 def fit_module(module: Architecture, prepared: Prepared, settings: dict[str, Any]) -> None:
