@@ -5,14 +5,17 @@ the network of the ground ``osse``, as one among its observations and alone.  Pr
 gain at the point, its e-folding scales, and degrees of freedom for signal; draws the gain.
 
     python -m benchmarks influence --data FOLDER [--network sparse] [--models FOLDER]
+    python -m benchmarks influence --idealised [--systems enoi kalman]
 """
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 import xdeepda
 from benchmarks import common, osse, systems
@@ -25,14 +28,13 @@ def main(arguments: list[str]) -> int:
     parser = common.parser("influence", str(__doc__).splitlines()[0])
     systems.add_options(parser)
     parser.add_argument("--network", choices=("sparse", "dense"), default="sparse")
+    parser.add_argument("--idealised", action="store_true", help="the idealised ocean, no data")
     options = parser.parse_args(arguments)
-    run = common.open_run(common.data_file(options.data, "models/mitgcm_a.nc"))[["thetao"]].load()
-    scene = osse.scene_of(run, options.network, options)
-    cells = scene.cells.isel(time=slice(0, CYCLES))
+    ground, run, cells = idealised() if options.idealised else simulated(options)
     drawn = {}
     print(f"{'system':12}{'':8}{'gain':>7}{'zonal':>8}{'merid.':>8}{'vert.':>7}{'DFS':>8}")
     for system in options.systems:
-        model, _ = systems.model_of(system, scene.ground, options)
+        model, _ = systems.model_of(system, ground, options)
         analysis = xdeepda.assimilate(run, cells, model=model, progress=False)
         when = analysis["time"].values[-1]
         signal = model.degrees_of_freedom(analysis, cells, by=None, time=when)
@@ -43,8 +45,26 @@ def main(arguments: list[str]) -> int:
             told = " " * 8
             drawn[f"{system}, {name}"] = made
     print(f"of {int(signal['superob_count'][0])} superobservations; km, km and m")
-    draw(drawn, Path(options.out) / f"influence_{options.network}.png")
+    name = "idealised" if options.idealised else options.network
+    draw(drawn, Path(options.out) / f"influence_{name}.png")
     return 0
+
+
+def simulated(options: Any) -> tuple[systems.Ground, xr.Dataset, xr.Dataset]:
+    """Ground, run and a year of observations of the benchmark ``osse``."""
+    run = common.open_run(common.data_file(options.data, "models/mitgcm_a.nc"))[["thetao"]].load()
+    scene = osse.scene_of(run, options.network, options)
+    return scene.ground, run, scene.cells.isel(time=slice(0, CYCLES))
+
+
+def idealised() -> tuple[systems.Ground, xr.Dataset, xr.Dataset]:
+    """The same of the idealised ocean, observed as in the 1980s."""
+    make = functools.partial(xdeepda.datasets.idealised_ocean, resolution=6.0, levels=8)
+    control = make(years=25, seed=1)[["thetao"]]
+    network = xdeepda.Network.simulated(control, "1980s", density=0.5, seed=0)
+    truth = make(years=1, seed=2)
+    cells = xdeepda.observe(truth, network, var="thetao", cycle="month", seed=0)
+    return systems.Ground("idealised", control, network), control, cells
 
 
 def numbers_of(made: Any) -> str:
