@@ -41,6 +41,9 @@ VERBS = (
     "over_members",
     "verify",
     "to_table",
+    "osse",
+    "withheld_experiment",
+    "ose",
 )
 
 

@@ -41,6 +41,7 @@ FLOORS = {
     "training": 9,
     "production": 10,
     "assimilation": 11,
+    "experiments": 12,
     "baselines": 10,
     "impact": 10,
     "inspection": 10,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xdeepda.diagnostics.seasons import anomalies, seasonal_cycle
     from xdeepda.diagnostics.stability import static_stability
     from xdeepda.diagnostics.trends import drift, trend
+    from xdeepda.experiments import ose, osse, withheld_experiment
     from xdeepda.impact import degrees_of_freedom, design, influence
     from xdeepda.model import Model, load_model
     from xdeepda.observations.departures import departures
@@ -65,6 +66,8 @@ _PUBLIC = {
     "network": "xdeepda.observations.network",
     "observe": "xdeepda.observations.operator",
     "open_observations": "xdeepda.observations.readers",
+    "ose": "xdeepda.experiments",
+    "osse": "xdeepda.experiments",
     "over_members": "xdeepda.diagnostics.members",
     "quality_control": "xdeepda.observations.qc",
     "quality_report": "xdeepda.observations.qc",
@@ -77,6 +80,7 @@ _PUBLIC = {
     "train": "xdeepda.training",
     "trend": "xdeepda.diagnostics.trends",
     "verify": "xdeepda.verification.verb",
+    "withheld_experiment": "xdeepda.experiments",
     "withhold": "xdeepda.observations.withholding",
 }
 
@@ -107,6 +111,8 @@ __all__ = [
     "network",
     "observe",
     "open_observations",
+    "ose",
+    "osse",
     "over_members",
     "quality_control",
     "quality_report",
@@ -119,6 +125,7 @@ __all__ = [
     "train",
     "trend",
     "verify",
+    "withheld_experiment",
     "withhold",
 ]
 

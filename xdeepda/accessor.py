@@ -37,6 +37,9 @@ class DeepDAAccessor:
     xdeepda.departures : Observations minus this analysis, datum by datum.
     xdeepda.explain : What happened to one observation of this ledger.
     xdeepda.verify : Compare this analysis and its spread with what is known better.
+    xdeepda.osse : Observe this truth, and compare systems that look for it.
+    xdeepda.withheld_experiment : Compare systems at withheld ones of these observations.
+    xdeepda.ose : Analyse with and without one observing system.
     xdeepda.to_table : These statistics as a table.
     xdeepda.heat_content : Heat in a layer.
     xdeepda.steric_height : Height of the sea by temperature and salinity.
@@ -65,6 +68,9 @@ class DeepDAAccessor:
     departures = Verb("xdeepda.observations.departures")
     explain = Verb("xdeepda.observations.explanation")
     verify = Verb("xdeepda.verification.verb")
+    osse = Verb("xdeepda.experiments")
+    withheld_experiment = Verb("xdeepda.experiments")
+    ose = Verb("xdeepda.experiments")
     to_table = Verb("xdeepda.verification.table")
     heat_content = Verb("xdeepda.diagnostics.heat")
     steric_height = Verb("xdeepda.diagnostics.heat")

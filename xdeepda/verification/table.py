@@ -25,6 +25,14 @@ _SHORT = (
     "spread_skill", "member_spread_skill", "crps",
 )  # fmt: skip
 
+#: Dimensions of what is compared in an experiment: shown side by side.  Not "method", which
+#: ``sel`` would take for its own argument.
+BESIDE = ("system", "experiment")
+
+#: Statistics that are shown side by side, and errors of standards that all systems share.
+_SIDE_BY_SIDE = ("rmse", "bias", "acc", "spread_skill")
+_STANDARDS = ("rmse_climatology", "rmse_persistence")
+
 
 def is_scores(obj: Any) -> bool:
     """Whether this is a Dataset of :func:`xdeepda.verify`."""
@@ -95,31 +103,74 @@ def _frame(scores: xr.Dataset, wanted: list[str], groups: tuple[str, ...]) -> pd
 
 def as_text(scores: Any) -> str:
     """Short table with half the widths of the intervals, for the repr."""
+    if beside := [d for d in BESIDE if d in scores.dims]:
+        return _side_by_side(scores, beside[0])
     wanted = [n for n in _SHORT if n in scores and scores[n].notnull().any()]
     if not (scores["missing"] > 0).any():
         wanted = [n for n in wanted if n != "missing"]
     frame = to_table(scores, wanted)
     shown = frame[wanted].astype(object)
     for name in wanted:
-        low, high = (frame.get(f"{name}_{end}") for end in ("low", "high"))
-        shown[name] = [
-            _cell(name, frame[name].iloc[n],
-                  None if low is None else low.iloc[n], None if high is None else high.iloc[n])
-            for n in range(len(frame))
-        ]  # fmt: skip
-    told = [
-        f"<xdeepda: {scores.attrs.get('title', 'verification')}>",
-        *(f"  {k}: {v}" for k, v in scores.attrs.items() if _is_told(k)),
-    ]
+        shown[name] = _cells(frame, name)
     units = {n: scores[n].attrs.get("units", "1") for n in wanted}
     head = ", ".join(f"{n} ({u})" for n, u in units.items() if u != "1")
-    return "\n".join([*told, f"  units: {head}", shown.to_string()])
+    return "\n".join([*_head(scores), f"  units: {head}", shown.to_string()])
+
+
+def _side_by_side(scores: xr.Dataset, dim: str) -> str:
+    """A table for each of some statistics, systems side by side, for the repr."""
+    import pandas as pd
+
+    systems = [str(m) for m in scores[dim].values]
+    standards = [n for n in _STANDARDS if n in scores and scores[n].notnull().any()]
+    blocks = []
+    for name in (n for n in _SIDE_BY_SIDE if n in scores and scores[n].notnull().any()):
+        columns: dict[str, Any] = {}
+        if name == "rmse":
+            first = to_table(scores.isel({dim: 0}), ["count", *standards], intervals=False)
+            columns = {n: _cells(first, n) for n in ("count", *standards)}
+            index = first.index
+        for n, system in enumerate(systems):
+            frame = to_table(scores.isel({dim: n}), name)
+            columns[system] = _cells(frame, name)
+            index = frame.index
+        unit = scores[name].attrs.get("units", "1")
+        words = scores[name].attrs.get("long_name", name)
+        head = f"\n{name}: {words}" + (f" ({unit})" if unit != "1" else "")
+        blocks += [head, pd.DataFrame(columns, index=index).to_string()]
+    apart = [str(n) for n in scores if str(n).startswith("difference_")]
+    if apart:
+        frame = to_table(scores.isel({dim: 0}), apart)
+        unit = scores[apart[0]].attrs.get("units", "1")
+        shown = pd.DataFrame({n: _cells(frame, n) for n in apart}, index=frame.index)
+        blocks += [f"\ndifference between {' and '.join(systems)} ({unit})", shown.to_string()]
+    return "\n".join([*_head(scores), *blocks])
+
+
+def _cells(frame: pd.DataFrame, name: str) -> list[str]:
+    """Texts of a column, with its intervals."""
+    low, high = (frame.get(f"{name}_{end}") for end in ("low", "high"))
+    return [
+        _cell(name, frame[name].iloc[n],
+              None if low is None else low.iloc[n], None if high is None else high.iloc[n])
+        for n in range(len(frame))
+    ]  # fmt: skip
+
+
+def _head(scores: xr.Dataset) -> list[str]:
+    """Lines above the table."""
+    title = scores.attrs.get("title", "verification")
+    told = (f"  {k}: {v}" for k, v in scores.attrs.items() if _is_told(k))
+    return [f"<xdeepda: {title}>", *told]
 
 
 def _is_told(key: str) -> bool:
     """Attributes that stand above the table."""
-    first = ("period", "reference", "compared", "not_compared", "climatology", "intervals")
-    return key.startswith(first)
+    first = (
+        "network", "withheld", "denied", "spinup", "period", "reference", "compared",
+        "not_compared", "climatology", "intervals",
+    )  # fmt: skip
+    return key.startswith(first) and not key.startswith("withheld_")
 
 
 def _cell(name: str, value: float, low: float | None, high: float | None) -> str:
