@@ -37,7 +37,8 @@ LIMITS: dict[str, Callable[..., Estimate]] = {
 SYSTEMS = (*systems.SYSTEMS, *LIMITS)
 #: Anomalies of the control run that the ensemble schemes take; there are 2,920.
 ENSEMBLE = 400
-#: Settings of the baselines, chosen on the validation years by --tune, which starts from them.
+#: Settings of the baselines, chosen on the validation years by --tune, which starts from them;
+#: those of combined are about those of the two that it is made of.
 TUNED: dict[str, dict[str, Any]] = {
     "oi": {"ensemble": ENSEMBLE, "localisation": 20000.0, "inflation": 1.4},
     "enoi": {"ensemble": ENSEMBLE, "localisation": 10000.0, "inflation": 1.0, "damping": 2.0},
