@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import xdeepda
-from xdeepda import architectures, baselines, datasets, observations
+from xdeepda import architectures, baselines, datasets, observations, plot
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,16 +28,17 @@ def documented() -> set[str]:
         (xdeepda.__all__, ""),
         (baselines.__all__, "baselines."),
         (datasets.__all__, "datasets."),
+        (plot.__all__, "plot."),
         (["increment", "deepda2024", "ArchitectureSpec"], "architectures."),
     ],
 )
 def test_every_public_name_is_on_the_api_page(names: list[str], prefix: str) -> None:
-    rooms = {"architectures", "baselines", "datasets", "observations", "__version__"}
+    rooms = {"architectures", "baselines", "datasets", "observations", "plot", "__version__"}
     assert {prefix + name for name in names if name not in rooms} <= documented()
 
 
 def test_every_name_on_the_api_page_exists() -> None:
-    known = [xdeepda, architectures, baselines, datasets, observations]
+    known = [xdeepda, architectures, baselines, datasets, observations, plot]
     for name in documented():
         first, _, rest = name.rpartition(".")
         homes = [m for m in known if m.__name__ == f"xdeepda.{first}".rstrip(".")]

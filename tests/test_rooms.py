@@ -44,6 +44,7 @@ FLOORS = {
     "experiments": 12,
     "baselines": 10,
     "impact": 10,
+    "plot": 10,
     "inspection": 10,
     "accessor": 12,
     "__init__": 13,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xdeepda.accessor import DeepDAAccessor
 
 if TYPE_CHECKING:
-    from xdeepda import architectures, baselines, datasets
+    from xdeepda import architectures, baselines, datasets, plot
     from xdeepda.analysis import increment
     from xdeepda.assimilation import assimilate
     from xdeepda.diagnostics.extremes import marine_heatwave_days
@@ -69,6 +69,7 @@ _PUBLIC = {
     "ose": "xdeepda.experiments",
     "osse": "xdeepda.experiments",
     "over_members": "xdeepda.diagnostics.members",
+    "plot": "",
     "quality_control": "xdeepda.observations.qc",
     "quality_report": "xdeepda.observations.qc",
     "seasonal_cycle": "xdeepda.diagnostics.seasons",
@@ -114,6 +115,7 @@ __all__ = [
     "ose",
     "osse",
     "over_members",
+    "plot",
     "quality_control",
     "quality_report",
     "seasonal_cycle",

@@ -11,6 +11,31 @@ import xarray as xr
 from xdeepda.address import Verb
 
 
+class Plots:
+    """Pictures of a Dataset or DataArray; each is a function of :mod:`xdeepda.plot`.
+
+    Parameters
+    ----------
+    obj : Dataset or DataArray
+    """
+
+    map = Verb("xdeepda.plot", "xdeepda.plot")
+    section = Verb("xdeepda.plot", "xdeepda.plot")
+    profile = Verb("xdeepda.plot", "xdeepda.plot")
+    hovmoller = Verb("xdeepda.plot", "xdeepda.plot")
+    by_depth = Verb("xdeepda.plot", "xdeepda.plot")
+    rank_histogram = Verb("xdeepda.plot", "xdeepda.plot")
+    history = Verb("xdeepda.plot", "xdeepda.plot")
+
+    def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
+        self._obj = obj
+
+    def __repr__(self) -> str:
+        """Names of the pictures."""
+        kinds = (name for name, verb in vars(type(self)).items() if isinstance(verb, Verb))
+        return f"<xdeepda: pictures of this {type(self._obj).__name__}: {', '.join(kinds)}>"
+
+
 @xr.register_dataset_accessor("deepda")
 @xr.register_dataarray_accessor("deepda")
 class DeepDAAccessor:
@@ -54,6 +79,7 @@ class DeepDAAccessor:
     xdeepda.static_stability : Heavier water above lighter.
     xdeepda.eofs : Empirical orthogonal functions.
     xdeepda.over_members : Mean and spread over members.
+    xdeepda.plot : Pictures: ``.plot.map()``, ``.plot.section()``, ...
     """
 
     train = Verb("xdeepda.training")
@@ -88,6 +114,11 @@ class DeepDAAccessor:
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures; see :mod:`xdeepda.plot`."""
+        return Plots(self._obj)
 
     def __repr__(self) -> str:
         """Say what was understood, and what is missing for each verb."""

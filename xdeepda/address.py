@@ -17,15 +17,17 @@ class Verb:
     ----------
     home : str
         Module of the function.
+    public : str
+        Where users find the function.
     """
 
-    def __init__(self, home: str) -> None:
-        self.home = home
+    def __init__(self, home: str, public: str = "xdeepda") -> None:
+        self.home, self.public = home, public
 
     def __set_name__(self, owner: type, name: str) -> None:
         """Take the name of the attribute."""
         self.name = name
-        self.__doc__ = f"Method of the object; see :func:`xdeepda.{name}`."
+        self.__doc__ = f"Method of the object; see :func:`{self.public}.{name}`."
 
     def __get__(self, holder: Any, owner: type | None = None) -> Any:
         """Bind the function to the object."""

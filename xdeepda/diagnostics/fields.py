@@ -15,6 +15,7 @@ import xarray as xr
 from xdeepda import units as unit_tools
 from xdeepda.errors import Problems
 from xdeepda.grid import Grid, Layout, layout_of
+from xdeepda.observations.ledger import PREFIX
 from xdeepda.observations.quantities import SALINITY, TEMPERATURE, kind_of
 from xdeepda.source import select_fields
 
@@ -125,7 +126,8 @@ def _candidates(ds: xr.Dataset) -> list[str]:
         for name, da in ds.data_vars.items()
         if da.ndim and np.issubdtype(da.dtype, np.number) and str(name) not in bounds
     ]
-    return [name for name in names if not _is_companion(name, names)]
+    fields = [name for name in names if not name.startswith(PREFIX)]  # without a ledger
+    return [name for name in fields if not _is_companion(name, names)]
 
 
 def _is_companion(name: str, names: list[str]) -> bool:

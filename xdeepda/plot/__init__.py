@@ -1,0 +1,25 @@
+"""Pictures of runs, analyses, observations and statistics, by matplotlib.
+
+Each function is a method of ``.deepda.plot`` as well: ``analysis.deepda.plot.map()`` is
+``xdeepda.plot.map(analysis)``.  The axes are returned; keywords are those of xarray's plots.
+The room knows xarray and the verbs' results, never torch; matplotlib is loaded when
+something is drawn, cmocean and cartopy are used where they are installed.
+"""
+
+from __future__ import annotations
+
+from xdeepda.plot.maps import map
+from xdeepda.plot.planes import hovmoller, section
+from xdeepda.plot.profiles import profile
+from xdeepda.plot.training import history
+from xdeepda.plot.verified import by_depth, rank_histogram
+
+__all__ = [
+    "by_depth",
+    "history",
+    "hovmoller",
+    "map",
+    "profile",
+    "rank_histogram",
+    "section",
+]

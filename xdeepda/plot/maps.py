@@ -1,0 +1,160 @@
+"""Maps: a field at a depth and a time, with the observations of its cycle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xdeepda.errors import InputError, Problems
+from xdeepda.plot.choosing import choose_depth, choose_member, choose_time
+from xdeepda.plot.looking import View, view
+from xdeepda.plot.measured import Measured, measured
+from xdeepda.plot.style import degree_axis, edges_of, mesh, new_axes, refuse_empty
+
+
+def map(  # the name of the picture; the builtin is not used in this module
+    ds: xr.Dataset | xr.DataArray,
+    var: str | None = None,
+    *,
+    part: str | None = None,
+    depth: Any = None,
+    time: Any = None,
+    member: int | None = None,
+    obs: Any = None,
+    obs_kwargs: dict[str, Any] | None = None,
+    projection: Any = None,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Map at a depth and a time.
+
+    Parameters
+    ----------
+    ds : Dataset or DataArray
+        A run, an analysis, a diagnostic: any field with latitude and longitude.
+    var : str, optional
+        Name of the variable, where there are several.
+    part : str, optional
+        Of an analysis: ``"increment"`` (made where it is not stored), ``"spread"``,
+        ``"background"``, ``"background_spread"``, ``"obs_count"``; by default the
+        variable itself.
+    depth : float or (float, float), optional
+        Metres: the nearest level, or the mean of a layer; by default the uppermost.
+    time : str, date, slice or "mean", optional
+        Such as ``"1997-12"``; several times give their mean; by default the last.
+    member : int, optional
+        Position of one member; by default their mean.
+    obs : True, or observations, optional
+        Shown where they lie in this cycle and level: points in any form that
+        ``assimilate`` takes (in the colours of the field if it is the analysis or
+        background), fields of :func:`xdeepda.superob`; departures, whose innovations
+        colour an increment; True for the cells that the analysis counts.
+    obs_kwargs : dict, optional
+        For matplotlib's ``scatter``.
+    projection : cartopy.crs.Projection, optional
+        Of a new figure; axes of cartopy may be given by `ax` as well.
+    ax : matplotlib.axes.Axes, optional
+        By default those of a new figure.
+    figsize : (float, float), optional
+        Inches.
+    **kwargs
+        As ``DataArray.plot.pcolormesh``: ``cmap``, ``vmin``, ``vmax``, ``center``, ``robust``,
+        ``levels``, ``norm``, ``add_colorbar``, ``cbar_kwargs``, ``add_labels``, ...
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        With all that is wrong: no such variable or part, no axis of latitude or
+        longitude, a time outside of the data, nothing but land.
+
+    Examples
+    --------
+    >>> analysis.deepda.plot.map(depth=100, time="1997-12")  # doctest: +SKIP
+    >>> analysis.deepda.plot.map(part="increment", obs=True)  # doctest: +SKIP
+    """
+    seen, points = prepared(ds, var, part, depth, member, obs, time)
+    refuse_empty(seen, "plot.map")
+    subplot = {} if projection is None else {"projection": projection}
+    ax = new_axes(ax, figsize, map_size(seen), **subplot)
+    drawn = draw(seen, ax, kwargs)
+    if points is not None:
+        points.scatter(ax, drawn, kwargs.get("add_colorbar", True), obs_kwargs or {})
+    return ax
+
+
+def prepared(
+    ds: Any, var: str | None, part: str | None, depth: Any, member: int | None, obs: Any, time: Any
+) -> tuple[View, Measured | None]:
+    """View of two dimensions and the observations in it; everything is checked."""
+    problems = Problems("plot.map")
+    seen = view(ds, var, problems, part=part, needs=("lat", "lon"))
+    if seen is None:
+        if isinstance(ds, (xr.Dataset, xr.DataArray)) and any(
+            "has no axis of" in item.what for item in problems
+        ):
+            problems.add("a map needs both axes", todo="ds.deepda.plot.section() of a section")
+        problems.raise_if_any()
+    assert seen is not None
+    before = View(**vars(seen))
+    choose_depth(seen, depth, problems)
+    choose_time(seen, time, problems)
+    choose_member(seen, member, problems)
+    points = None
+    if obs is not None and obs is not False and not len(problems):
+        points = measured(obs, before, part, depth, time, problems)
+    problems.raise_if_any()
+    seen.values = seen.values.compute()
+    return seen, points
+
+
+def draw(seen: View, ax: Any, kwargs: dict[str, Any]) -> Any:
+    """Cells, axes in degrees, land."""
+    if hasattr(ax, "projection"):
+        return _draw_projected(seen, ax, kwargs)
+    given = dict(kwargs)
+    if given.get("add_colorbar", True) and not {"cbar_ax", "cbar_kwargs"} & {*given}:
+        # as high as the map, whose height its aspect decides
+        given["cbar_ax"] = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
+    drawn = mesh(seen, ax, "lon", "lat", given)
+    degree_axis(ax, "lon", "x", edges_of(seen, "lon"))
+    degree_axis(ax, "lat", "y", edges_of(seen, "lat"))
+    ax.set_aspect(_aspect(seen))
+    return drawn
+
+
+def _draw_projected(seen: View, ax: Any, kwargs: dict[str, Any]) -> Any:
+    """Cells on axes of cartopy."""
+    try:
+        import cartopy.crs as ccrs
+    except ImportError:
+        raise InputError("plot.map: axes with a projection need cartopy") from None
+    drawn = mesh(seen, ax, "lon", "lat", {"transform": ccrs.PlateCarree(), **kwargs})
+    if seen.grid.cyclic:
+        ax.set_global()
+    return drawn
+
+
+def _aspect(seen: View) -> float | str:
+    """Degrees of latitude as long as those of longitude in the middle; free if that is a strip."""
+    lat, lon = edges_of(seen, "lat"), edges_of(seen, "lon")
+    true = 1.0 if seen.grid.cyclic else float(1 / max(np.cos(np.deg2rad(lat.mean())), 0.2))
+    shape = (lon[-1] - lon[0]) / ((lat[-1] - lat[0]) * true)
+    return true if 0.3 < shape < 4 else "auto"
+
+
+def map_size(seen: View) -> tuple[float, float]:
+    """Inches of a figure that the map and its colour bar fill."""
+    lat, lon = edges_of(seen, "lat"), edges_of(seen, "lon")
+    aspect = _aspect(seen)
+    if aspect == "auto":
+        return 8.0, 3.2
+    shape = (lon[-1] - lon[0]) / ((lat[-1] - lat[0]) * float(aspect))
+    height = float(np.clip(6.3 / shape, 2.2, 6.5))
+    return height * shape + 1.7, height + 0.7
