@@ -147,6 +147,9 @@ def ose(
     )
     assert isinstance(models, list)
     scores = _with_fields(fit, full, less, settings)
+    scores.attrs["reference"] = (
+        "the denied observations, which only the analysis with them has seen"
+    )
     attrs = {"denied": words, "seed": int(seed), "members": int(members)}
     call = f"ose(deny={words!r}, seed={seed}, members={members})"
     return described(scores, "observing system experiment", call, {"model": models}, attrs)
