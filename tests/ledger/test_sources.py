@@ -143,3 +143,10 @@ def test_calendars_that_are_one(ocean, pair, make_points):
         times = [str(t)[:10] for t in ledger["time"].values]
         assert times[:40] == times[40:]
         np.testing.assert_array_equal(ledger["residual"][:40], ledger["residual"][40:])
+
+
+def test_departures_from_fields_are_a_table_like_any_other(ocean, persistence, cells):
+    analysis = xdeepda.assimilate(ocean, cells, model=persistence, progress=False)
+    first = xdeepda.departures(analysis, cells)
+    again = xdeepda.departures(analysis, first)
+    np.testing.assert_allclose(again["analysis"].dropna("obs"), first["analysis"], rtol=1e-6)

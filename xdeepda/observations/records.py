@@ -23,7 +23,7 @@ from xdeepda.observations.columns import TEXT
 from xdeepda.observations.placing import FATES, Positions, cycle_numbers, place
 from xdeepda.observations.sources import Binned
 from xdeepda.observations.superob import converted_rows, rows_to_variables
-from xdeepda.observations.table import DIM, profiles_of, variables_of
+from xdeepda.observations.table import DIM, POSITION_ATTRS, profiles_of, variables_of
 from xdeepda.observations.target import Target
 
 #: What can become of a datum: the fates of binning, and those within the cycle.
@@ -262,10 +262,13 @@ def _of_fields(
             "reason": (DIM, np.full(len(cells), "", dtype=object)),
         },
         coords={
-            "time": (DIM, cycle.middle(cells.cycle, source.calendar)),
-            "depth": (DIM, depth),
-            "latitude": (DIM, lat),
-            "longitude": (DIM, lon),
+            name: (DIM, values, dict(POSITION_ATTRS[name]))
+            for name, values in (
+                ("time", cycle.middle(cells.cycle, source.calendar)),
+                ("depth", depth),
+                ("latitude", lat),
+                ("longitude", lon),
+            )
         },
     )
     each = np.arange(len(cells)).astype(np.uint64)

@@ -39,7 +39,8 @@ from xdeepda.observations.quantities import CANONICAL_UNIT, ERROR_KINDS, MEASURE
 #: The dimension of the table.
 DIM = "obs"
 
-_POSITION_ATTRS = {
+#: Attributes of the positions.
+POSITION_ATTRS = {
     "time": {"standard_name": "time"},
     "depth": {"standard_name": "depth", "units": "m", "positive": "down"},
     "latitude": {"standard_name": "latitude", "units": "degrees_north"},
@@ -294,7 +295,7 @@ def _build(rows: Rows, attrs: dict[str, Any]) -> xr.Dataset:
             "qc": (DIM, np.full(size, NONE, np.int8) if rows.qc is None else rows.qc, _qc_attrs()),
             "reason": (DIM, _texts(rows.reason, size), {"long_name": "why qc is 3 or 4"}),
         },
-        coords={n: (DIM, values, dict(_POSITION_ATTRS[n])) for n, values in coords.items()},
+        coords={n: (DIM, values, dict(POSITION_ATTRS[n])) for n, values in coords.items()},
     )
     text = {n: (DIM, rows.text[n]) for n in TEXT if rows.text.get(n) is not None}
     data = data.assign_coords(text)
