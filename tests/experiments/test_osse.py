@@ -11,7 +11,9 @@ import xarray as xr
 import xdeepda
 from xdeepda.calendar import Cycle
 from xdeepda.errors import InputError, Problems
+from xdeepda.experiments.overlap import is_trained_on
 from xdeepda.experiments.simulated import spinup_cycles
+from xdeepda.source import RunSource
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +198,45 @@ def test_another_run_of_the_same_years_is_a_truth(control, network, model):
     assert "control=" in text
     assert "independent=True" in text
     xdeepda.osse(other, network, independent=True, **settings)
+
+
+def test_a_control_run_that_is_not_the_models_own_decides_nothing(ocean, network, model):
+    """The truth is of the model's own run, and differs from the control run that is given."""
+    other = xdeepda.datasets.idealised_ocean(8, resolution=15.0, levels=3, seed=3)
+    truth = ocean.isel(time=slice(12, 36))
+    settings = {"models": model, "baselines": None, "spinup": 12}
+    text = refused(truth, network, control=other, **settings)
+    assert "system 'increment' may have been trained on this truth" in text
+    assert "24 from 0002-01-16 to 0003-12-16" in text
+    assert "part of the control run" in refused(truth, network, control=ocean, **settings)
+
+
+def test_what_a_model_was_trained_on(control, model):
+    def told(run) -> bool:
+        return is_trained_on(RunSource(run, "thetao", Cycle("month")), model)
+
+    kelvin = control.assign(thetao=(control.thetao + 273.15).assign_attrs(units="K"))
+    assert [told(control), told(kelvin)] == [True, True]
+    # the training years are those to year 7: whatever follows or goes before does not matter
+    assert told(control.isel(time=slice(0, 84)))
+    assert not told(control.isel(time=slice(12, 96)))
+    assert not told(xdeepda.datasets.idealised_ocean(8, resolution=15.0, levels=3, seed=3))
+
+
+@pytest.mark.parametrize("how", ["array", "order", "chunks", "kelvin"])
+def test_the_truth_may_come_in_any_form(control, unseen, network, how):
+    settings = {"control": control, "var": "thetao", "cycle": "month", "spinup": 0,
+                "baselines": ["persistence"]}  # fmt: skip
+    expected = xdeepda.osse(unseen, network, **settings)
+    changed = {
+        "array": lambda ds: ds["thetao"],
+        "order": lambda ds: ds.transpose("lon", "time", "lat", "depth", ...),
+        "chunks": lambda ds: ds.chunk(time=5),
+        "kelvin": lambda ds: ds.assign(thetao=(ds.thetao + 273.15).assign_attrs(units="K")),
+    }[how](unseen)
+    found = xdeepda.osse(changed, network, **settings)
+    for name in ("rmse", "bias", "rmse_climatology", "spread_skill"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=2e-4, atol=1e-5)
 
 
 def test_validation_years_have_been_seen(ocean, network, tiny_model):

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from xdeepda import units as unit_tools
+from xdeepda.climatology import fit_climatology
 from xdeepda.errors import Problems
 from xdeepda.model import Model
-from xdeepda.source import RunSource
+from xdeepda.source import RunSource, sample_times
 
 #: Cycles in common whose values are compared at most.
 _COMPARED = 24
@@ -66,6 +67,10 @@ def check_overlap(
     for name, models in systems.items():
         used = np.unique(np.concatenate([_used(truth, model) for model in models]))
         unknown = np.setdiff1d(used, shared)
+        if used.size > unknown.size and control is not None:
+            # the values of the control run differ: which tells only of models that are its own
+            own = all(is_trained_on(control, model) for model in models if _used(truth, model).size)
+            unknown = unknown if own else used
         if unknown.size:
             problems.add(
                 f"system {name!r} may have been trained on this truth",
@@ -96,6 +101,33 @@ def is_same_run(truth: RunSource, control: RunSource, shared: np.ndarray) -> boo
     found = [_same_cycle(truth, control, int(number)) for number in some]
     known = [same for same in found if same is not None]
     return any(known) if known else None
+
+
+def is_trained_on(control: RunSource, model: Model) -> bool:
+    """Whether a model has the climatology that the control run has in its training years.
+
+    False also where the run does not cover these.
+    """
+    first, last = model.provenance.get("training_cycles", (1, 0))
+    covered = len(control) and control.cycles[0] <= first <= last <= control.cycles[-1]
+    if not covered or control.grid.differences(model.grid):
+        return False
+    name = control.time_name
+    numbers = control.cycle.index(sample_times(control.original, name))
+    years = control.original.isel({name: np.flatnonzero((numbers >= first) & (numbers <= last))})
+    run = RunSource(years, list(control.variables), control.cycle)
+    at = [model.variables.index(variable) for variable in run.variables]
+    theirs = model.climatology.coefficients
+    mine = fit_climatology(run, model.wet[at], len(theirs) // 2).coefficients
+    for v, position in enumerate(at):
+        slope, offset = unit_tools.conversion(run.units[v], model.units[position])
+        found = mine[:, v].astype(np.float64) * slope
+        found[0] += offset
+        wet = model.wet[position]
+        apart = np.abs(found - theirs[:, position])[:, wet].max()
+        if not apart <= _ROUNDING * theirs[0, position][wet].std() + 1e-12:
+            return False
+    return True
 
 
 def _same_cycle(truth: RunSource, control: RunSource, number: int) -> bool | None:

@@ -144,8 +144,9 @@ def osse(
     Notes
     -----
     Where truth and control have cycles in common, their values there are compared: equal
-    ones are the same run.  Years that a model was validated on count as used: its
-    epochs were chosen by them.
+    ones are the same run.  A model with the climatology of the control run was trained
+    on it.  Years that a model was validated on count as used: its epochs were chosen by
+    them.
 
     Examples
     --------

@@ -14,6 +14,7 @@ import xarray as xr
 
 from xdeepda.errors import InputError, Problems
 from xdeepda.experiments.systems import (
+    Systems,
     Wish,
     analyses,
     by_system,
@@ -135,19 +136,14 @@ def withheld_experiment(
     wished = any(isinstance(s, Wish) and s.calibrated for s in chosen.values())
     network = network_of(obs, control, var=names) if wished else None
     systems = fitted(chosen, control, var=names, cycle=cycle.name, network=network)
-    tables: dict[str, list[xr.Dataset]] = {name: [] for name in systems}
-    last: dict[str, xr.Dataset] = {}
-    for kept, withheld in parts:
-        for name, analysis in analyses(
-            control, kept, systems, seed=seed, progress=progress, members=members,
-            climatology=climatology, checks=checks, device=device,
-        ):  # fmt: skip
-            tables[name].append(departures(analysis, withheld))
-            last[name] = analysis
+    last, tables = _departures(
+        control, parts, systems, seed=seed, progress=progress, members=members,
+        climatology=climatology, checks=checks, device=device,
+    )  # fmt: skip
     own = None if isinstance(climatology, str) else climatology
     found = {
         name: verify(
-            last[name], pooled(tables[name]), var=names, cycle=cycle.name, progress=False,
+            last[name], tables[name], var=names, cycle=cycle.name, progress=False,
             climatology=own if own is not None else control, **asked,
         )
         for name in systems
@@ -186,6 +182,19 @@ def _check_inside(
             superob(one, control, cycle=cycle, var=names)
         except InputError as error:
             problems.add(f"the {what} observations cannot be used", found=str(error))
+
+
+def _departures(
+    control: Any, parts: list[tuple[Any, Any]], systems: Systems, **arguments: Any
+) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset]]:
+    """Last analysis of each system, and its departures from what was withheld, of all draws."""
+    tables: dict[str, list[xr.Dataset]] = {name: [] for name in systems}
+    last: dict[str, xr.Dataset] = {}
+    for kept, withheld in parts:
+        for name, analysis in analyses(control, kept, systems, **arguments):
+            tables[name].append(departures(analysis, withheld))
+            last[name] = analysis
+    return last, {name: pooled(found) for name, found in tables.items()}
 
 
 def pooled(tables: list[xr.Dataset]) -> xr.Dataset:
