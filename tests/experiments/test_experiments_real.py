@@ -12,6 +12,7 @@ import xarray as xr
 
 import xdeepda
 from xdeepda.errors import InputError
+from xdeepda.observations.records import COMPARED
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,11 @@ def bench() -> SimpleNamespace:
     """What the benchmarks share, and their sparse network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).resolve().parents[2]))
-        common, networks = (import_module(f"benchmarks.{n}") for n in ("common", "networks"))
-    return SimpleNamespace(**vars(common), sparse=networks.GridNetwork("sparse"))
+        common, networks, withheld = (
+            import_module(f"benchmarks.{n}") for n in ("common", "networks", "withheld")
+        )
+    sparse = networks.GridNetwork("sparse")
+    return SimpleNamespace(**vars(common), sparse=sparse, withheld=withheld)
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +65,25 @@ def test_another_run_of_the_same_years_is_a_truth(bench, run, data_folder):
         baselines=["climatology", "persistence"], by=(), statistics="rmse",
     )  # fmt: skip
     assert found["rmse"].sel(system="persistence") < found["rmse"].sel(system="climatology")
+
+
+def test_withheld_casts_give_the_numbers_of_the_benchmark(bench, run, data_folder):
+    """XBT casts of January and February 2005, two draws, anomalies from Levitus."""
+    control = bench.years(run, 13, 20)
+    climatology = bench.withheld.levitus(str(data_folder), run)
+    obs = xdeepda.open_observations(data_folder / "observations/wod/XBTS2005")
+    obs = obs.deepda.quality_control(like=control)
+    model = xdeepda.baselines.persistence(control, var="thetao", cycle="month")
+    found = obs.deepda.withheld_experiment(
+        control, {"persistence": model}, fraction=0.2, repeats=2, scores_by=(), baselines=None,
+        climatology=climatology,
+    )  # fmt: skip
+    folds = [obs.deepda.withhold(0.2, seed=n) for n in (0, 1)]
+    theirs = bench.withheld.run_system(control, folds, model, climatology)
+    # the benchmark also takes data whose own cell is land, from the sea beside it
+    held = np.concatenate([t["fate"].values == COMPARED for t in theirs.tables["withheld"]])
+    every = np.concatenate([bench.withheld.comparable(t) for t in theirs.tables["withheld"]])
+    residual = theirs.column("withheld", "residual")[held[every]].astype(float)
+    assert found["count"].item() == residual.size > 0.98 * every.sum()
+    np.testing.assert_allclose(found["rmse"].item(), np.sqrt((residual**2).mean()), rtol=1e-6)
+    np.testing.assert_allclose(found["bias"].item(), -residual.mean(), rtol=1e-5)
