@@ -25,7 +25,10 @@ class Plots:
     hovmoller = Verb("xdeepda.plot", "xdeepda.plot")
     by_depth = Verb("xdeepda.plot", "xdeepda.plot")
     rank_histogram = Verb("xdeepda.plot", "xdeepda.plot")
+    innovations = Verb("xdeepda.plot", "xdeepda.plot")
+    coverage = Verb("xdeepda.plot", "xdeepda.plot")
     history = Verb("xdeepda.plot", "xdeepda.plot")
+    animate = Verb("xdeepda.plot", "xdeepda.plot")
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj

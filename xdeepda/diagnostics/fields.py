@@ -22,7 +22,11 @@ from xdeepda.source import select_fields
 logger = logging.getLogger("xdeepda")
 
 #: Variables that accompany an analysed one, by the end of their names.
-COMPANIONS = ("_spread", "_background", "_background_spread", "_obs_count", "_increment")
+COMPANIONS = (
+    "_spread", "_background", "_background_spread", "_obs_count", "_increment",
+    "_spread_within", "_spread_between", "_background_spread_within", "_background_spread_between",
+    "_error", "_count",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,16 +8,22 @@ something is drawn, cmocean and cartopy are used where they are installed.
 
 from __future__ import annotations
 
+from xdeepda.plot.covered import coverage
+from xdeepda.plot.departed import innovations
 from xdeepda.plot.maps import map
+from xdeepda.plot.moving import animate
 from xdeepda.plot.planes import hovmoller, section
 from xdeepda.plot.profiles import profile
 from xdeepda.plot.training import history
 from xdeepda.plot.verified import by_depth, rank_histogram
 
 __all__ = [
+    "animate",
     "by_depth",
+    "coverage",
     "history",
     "hovmoller",
+    "innovations",
     "map",
     "profile",
     "rank_histogram",
