@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "ensemble": 200,
         "localisation": 6000.0,
         "most": 80,
-        "stride": 2,
+        "spacing": 1.5,
         "modes": 6,
         "forecast_width": 24,
         "width": 40,
@@ -222,8 +222,9 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
         Distance in km beyond which no observation acts in the EnOI (6000).
     most : int
         Observations that a water column uses in the EnOI (80).
-    stride : int
-        The EnOI solves every so many columns (2) and interpolates its weights between.
+    spacing : float
+        The EnOI solves columns so many correlation lengths (1.5) of the anomalies apart, and
+        interpolates its weights between.
     modes : int
         Combinations of the observations of a water column that the EnOI keeps (6).
     forecast_width : int

@@ -129,7 +129,7 @@ def test_rolled_longitudes_give_the_rolled_analysis(shift):
 
 def test_untrained_it_blends_the_two_classical_analyses():
     geo = geometry(2, 8, 12)
-    module = HybridArchitecture(geo, **SMALL, stride=1, most=1000, modes=64)
+    module = HybridArchitecture(geo, **SMALL, spacing=0.1, most=1000, modes=64)
     arrays = fitted(geo)
     module.classical.take(arrays)
     with torch.no_grad():
@@ -235,7 +235,7 @@ def test_any_size_of_grid(shape):
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_columns_between_the_solved_ones_are_interpolated(cyclic, stride):
     geo = geometry(2, 9, 14, cyclic=cyclic, land=0.0)
-    mesh = mesh_of(Sea(geo), stride)
+    mesh = mesh_of(Sea(geo), (stride, stride))
     assert len(mesh.solved) < 9 * 14 or stride == 1
     torch.testing.assert_close(mesh.weight.sum(dim=1), torch.ones(9 * 14))
     # a linear function of latitude stays one, to the last row of nodes
@@ -250,7 +250,7 @@ def test_islands_of_one_column_are_solved_themselves():
     wet = torch.zeros_like(geo.wet)
     wet[0, 0, :4], wet[0, 5, 7] = 1, 1
     sea = Sea(replace(geo, wet=wet))
-    mesh = mesh_of(sea, 2)
+    mesh = mesh_of(sea, (2, 2))
     lonely = (sea.columns == 5 * 14 + 7).nonzero().item()
     assert lonely in mesh.solved.tolist()
     assert mesh.weight[lonely].tolist() == [1, 0, 0, 0]

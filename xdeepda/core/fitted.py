@@ -77,8 +77,8 @@ class Sea(nn.Module):
         return cell, self.vector(observed.variance[row])[cell]
 
 
-def mesh_of(sea: Sea, stride: int) -> Mesh:
-    """Every `stride`-th column along both axes, and those that none of them surrounds.
+def mesh_of(sea: Sea, stride: tuple[int, int]) -> Mesh:
+    """Every so many columns along Y and X, and those that none of them surrounds.
 
     Weights are bilinear, between columns of the sea.
     """
@@ -90,8 +90,8 @@ def mesh_of(sea: Sea, stride: int) -> Mesh:
     corners = []
     for north in (False, True):
         for east in (False, True):
-            row, part_y = _node(y, ny, stride, False, north)
-            column, part_x = _node(x, nx, stride, sea.cyclic, east)
+            row, part_y = _node(y, ny, stride[0], False, north)
+            column, part_x = _node(x, nx, stride[1], sea.cyclic, east)
             corners.append((number[row * nx + column], part_y * part_x))
     node = torch.stack([c for c, _ in corners], dim=1)  # (columns, 4)
     weight = torch.stack([w for _, w in corners], dim=1) * (node >= 0)
@@ -139,8 +139,8 @@ class EnsembleCovariance(nn.Module):
         Each water column on its own with the observations in reach; else all at once.
     most : int
         Observations that a column uses.
-    stride : int
-        Every so many columns are solved, along both axes.
+    stride : (int, int)
+        Every so many columns are solved, along Y and X.
     modes : int, optional
         Combine the observations of a water column to so many.
     """
@@ -156,13 +156,13 @@ class EnsembleCovariance(nn.Module):
         localisation: float,
         local: bool,
         most: int,
-        stride: int = 1,
+        stride: tuple[int, int] = (1, 1),
         modes: int | None = None,
     ) -> None:
         super().__init__()
         self.sea, self.support, self.local, self.most = sea, localisation, local, most
         self.modes = modes
-        self.mesh = mesh_of(sea, stride) if stride > 1 else None
+        self.mesh = mesh_of(sea, stride) if max(stride) > 1 else None
         self.register_buffer("roots", torch.zeros(sea.size, ensemble))
         self.register_buffer("latitude", torch.zeros(sea.shape[1]))
         self.register_buffer("longitude", torch.zeros(sea.shape[2]))

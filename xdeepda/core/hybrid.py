@@ -47,7 +47,8 @@ class Classical(nn.Module):
     weights, climate : Tensor, shape (C, Y, X)
     patterns, ensemble : int
     localisation : float
-    most, stride, modes : int
+    most, modes : int
+    stride : (int, int)
     """
 
     unobserved: Tensor
@@ -64,7 +65,7 @@ class Classical(nn.Module):
         ensemble: int,
         localisation: float,
         most: int,
-        stride: int,
+        stride: tuple[int, int],
         modes: int,
     ) -> None:
         super().__init__()
@@ -119,8 +120,8 @@ class HybridArchitecture(InnovationArchitecture):
         Distance (km) beyond which no observation acts in the EnOI.
     most : int
         Observations that a column of the EnOI uses.
-    stride : int
-        The EnOI solves every so many columns along both axes.
+    spacing : float
+        The EnOI solves columns so many correlation lengths of the anomalies apart, at most.
     modes : int
         Combinations of the observations of a column that the EnOI keeps.
     forecast_width : int
@@ -150,7 +151,7 @@ class HybridArchitecture(InnovationArchitecture):
         ensemble: int = 200,
         localisation: float = 6000.0,
         most: int = 80,
-        stride: int = 2,
+        spacing: float = 1.5,
         modes: int = 6,
         forecast_width: int = 24,
         width: int = 40,
@@ -177,12 +178,13 @@ class HybridArchitecture(InnovationArchitecture):
         )
         self.folds, self.truncation = folds, truncation
         self.sea = Sea(geometry)
+        rows, columns = (max(1, round(spacing * length)) for length in geometry.length)
         self._sizes: dict[str, Any] = {
             "patterns": patterns,
             "ensemble": ensemble,
             "localisation": localisation,
             "most": most,
-            "stride": stride,
+            "stride": (rows, columns),
             "modes": modes,
         }
         self.classical = self._unfitted()
