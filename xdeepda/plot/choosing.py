@@ -108,7 +108,8 @@ def _choose_range(
         ends = (numbers[0], numbers[1])
         inside = within(axis, at, ends)
     if not inside.any():
-        problems.add(f"{axis}={wanted!r} holds no cell", expected=_span(view, axis))
+        problems.add(f"{axis}={wanted!r} holds no cell", expected=_span(view, axis),
+                     todo="a single value takes the nearest cell")  # fmt: skip
         return
     part = view.values.isel({axis: np.flatnonzero(inside)})
     view.values = _mean(part, axis, None if weights is None else weights[inside])
@@ -253,6 +254,8 @@ def _number(value: Any) -> float | None:
 def _span(view: View, axis: str) -> str:
     """Ends of an axis in words."""
     edges = getattr(view.grid, f"{axis}_edges")
+    if axis == "depth":
+        return f"{edges[0]:.4g} to {edges[-1]:.4g} m"
     if axis == "lon" and view.grid.cyclic:
         return "any longitude"
     return f"{words_of(axis, float(edges[0]))} to {words_of(axis, float(edges[-1]))}"
