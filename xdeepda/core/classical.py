@@ -482,10 +482,10 @@ def smoother_step(analysis: Step, forecast: Step, operator: Tensor, later: Step)
 
 def low_rank_variance(patterns: Tensor, covariance: Tensor) -> Tensor:
     """Diagonal of E P Eᵀ for patterns E (n, k) and covariance P (k, k); (n,)."""
-    values, vectors = torch.linalg.eigh(covariance)
-    root = (vectors * values.clamp_min(0).sqrt()).to(patterns.dtype)
-    rows = max(1, _CHUNK // max(root.shape[0], 1))
-    return torch.cat([(part @ root).square().sum(dim=1) for part in patterns.split(rows)])
+    weights = covariance.to(patterns.dtype)
+    rows = max(1, _CHUNK // max(weights.shape[0], 1))
+    parts = [((part @ weights) * part).sum(dim=1) for part in patterns.split(rows)]
+    return torch.cat(parts).clamp_min(0)
 
 
 def reach(support: float) -> float:
