@@ -17,7 +17,6 @@ Evensen (2003), doi:10.1007/s10236-003-0036-9: ensemble optimal interpolation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -486,8 +485,3 @@ def low_rank_variance(patterns: Tensor, covariance: Tensor) -> Tensor:
     rows = max(1, _CHUNK // max(weights.shape[0], 1))
     parts = [((part @ weights) * part).sum(dim=1) for part in patterns.split(rows)]
     return torch.cat(parts).clamp_min(0)
-
-
-def reach(support: float) -> float:
-    """Share of the globe within `support` (km) of a place."""
-    return (1.0 - math.cos(min(support / EARTH_RADIUS, math.pi))) / 2.0
