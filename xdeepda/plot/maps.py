@@ -13,6 +13,9 @@ from xdeepda.plot.looking import View, view
 from xdeepda.plot.measured import Measured, measured
 from xdeepda.plot.style import degree_axis, edges_of, mesh, new_axes, refuse_empty
 
+#: Inches beside a map, for its labels and the colour bar.
+_MARGIN = 2.4
+
 
 def map(  # the name of the picture; the builtin is not used in this module
     ds: xr.Dataset | xr.DataArray,
@@ -121,7 +124,8 @@ def draw(seen: View, ax: Any, kwargs: dict[str, Any]) -> Any:
     given = dict(kwargs)
     if given.get("add_colorbar", True) and not {"cbar_ax", "cbar_kwargs"} & {*given}:
         # as high as the map, whose height its aspect decides
-        given["cbar_ax"] = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
+        inch = 1 / (map_size(seen)[0] - _MARGIN)
+        given["cbar_ax"] = ax.inset_axes((1 + 0.12 * inch, 0.0, 0.16 * inch, 1.0))
     drawn = mesh(seen, ax, "lon", "lat", given)
     degree_axis(ax, "lon", "x", edges_of(seen, "lon"))
     degree_axis(ax, "lat", "y", edges_of(seen, "lat"))
@@ -154,7 +158,7 @@ def map_size(seen: View) -> tuple[float, float]:
     lat, lon = edges_of(seen, "lat"), edges_of(seen, "lon")
     aspect = _aspect(seen)
     if aspect == "auto":
-        return 8.0, 3.2
+        return 8.0, 3.0
     shape = (lon[-1] - lon[0]) / ((lat[-1] - lat[0]) * float(aspect))
     height = float(np.clip(6.3 / shape, 2.2, 6.5))
-    return height * shape + 1.7, height + 0.7
+    return height * shape + _MARGIN, height + 0.8

@@ -205,7 +205,7 @@ def degree_axis(ax: Any, axis: str, which: str, edges: np.ndarray) -> None:
     from matplotlib.ticker import MaxNLocator
 
     its = getattr(ax, f"{which}axis")
-    its.set_major_locator(MaxNLocator(nbins=7, steps=[1, 1.5, 2, 3, 6, 10]))
+    its.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 1.5, 2, 3, 6, 10]))
     its.set_major_formatter(lambda value, _: words_of(axis, value))
     getattr(ax, f"set_{which}lim")(float(edges[0]), float(edges[-1]))
     getattr(ax, f"set_{which}label")("")
