@@ -15,9 +15,9 @@ from xdeepda.core.baselines import (
     KalmanArchitecture,
     OIArchitecture,
 )
-from xdeepda.core.registry import DeepDA2024Architecture
 from xdeepda.core.increment import IncrementArchitecture
 from xdeepda.core.influence import columns, derivative, probed_sensitivity, self_sensitivity
+from xdeepda.core.registry import DeepDA2024Architecture
 
 BASELINES = (OIArchitecture, EnOIArchitecture, KalmanArchitecture, CombinedArchitecture)
 
@@ -71,9 +71,8 @@ def dense_gain(module, state, obs) -> torch.Tensor:
     """Gain (n, p) by matrices of full size."""
     sea = module.sea
     cell, error = sea.observed(obs, 0)
-    eye = torch.eye(sea.size, dtype=torch.float64)
     if isinstance(module, CombinedArchitecture):
-        coefficients, covariance, _, variance = (x[0] for x in module.parts(state))
+        _, covariance, _, variance = (x[0] for x in module.parts(state))
         e = module.filter.patterns
         first_p, extra = e @ covariance @ e.mT, module.truncation * variance[cell]
         gain = _gain(first_p, cell, error + extra)
@@ -133,9 +132,7 @@ def test_probed_sensitivities_come_to_the_exact_ones(kind):
     cells = cells_of(obs)
     exact = self_sensitivity(module, state, obs, cells)
     probes = 400
-    made = probed_sensitivity(
-        module, state, obs, cells, probes, torch.Generator().manual_seed(0)
-    )
+    made = probed_sensitivity(module, state, obs, cells, probes, torch.Generator().manual_seed(0))
     assert made.shape == (probes, len(cells))
     half = len(cells) // 2
     for part in (slice(None), slice(0, half), slice(half, None)):
