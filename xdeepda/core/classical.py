@@ -196,6 +196,10 @@ class Mesh(NamedTuple):
     corners: Tensor
     weight: Tensor
 
+    def to(self, device: torch.device) -> Mesh:
+        """Mesh on a device."""
+        return Mesh(*(part.to(device) for part in self))
+
     def spread(self, x: Tensor) -> Tensor:
         """From solved columns (..., m, K) to all of them (..., columns, K)."""
         out = x.new_zeros(())
@@ -238,7 +242,7 @@ def dense_step(
     """
     rows = _rows(correlation, deviation, observations, modes)
     solved = _solved(correlation, mesh)
-    matrix = rows.roots @ rows.roots.mT * _between_rows(correlation, rows.column)
+    matrix = _between_rows(correlation, rows)
     root = torch.linalg.cholesky(matrix + torch.diag(rows.noise))
     weight = torch.cholesky_solve(rows.innovation.mT, root)  # (p, M)
     loads = (weight.mT[:, :, None] * rows.roots).permute(1, 0, 2).flatten(1)  # (p, M N)
@@ -332,10 +336,12 @@ def _applied(
     return increment * deviation, reduction.clamp(0.0, 1.0)
 
 
-def _between_rows(correlation: Correlation, column: Tensor) -> Tensor:
-    """Localisation (p, p) between rows in columns (p,), few of which differ."""
-    places, place = torch.unique(column, return_inverse=True)
-    return correlation.localisation(places, places)[place][:, place]
+def _between_rows(correlation: Correlation, rows: Rows) -> Tensor:
+    """Localised correlation (p, p) between all rows."""
+    # many rows stand in few columns
+    places, place = torch.unique(rows.column, return_inverse=True)
+    near = correlation.localisation(places, places)[place][:, place]
+    return rows.roots @ rows.roots.mT * near
 
 
 def _solutions(
@@ -350,7 +356,7 @@ def _solutions(
     own = solved.numel() * min(most, number) ** 2
     pairs = None
     if number**2 <= min(own, TABLE):
-        pairs = rows.roots @ rows.roots.mT * _between_rows(correlation, rows.column)
+        pairs = _between_rows(correlation, rows)
     for some, near, weight in _neighbours(correlation, rows.column, most, solved):
         valid, seen = weight > 0, rows.roots[near]
         if pairs is None:

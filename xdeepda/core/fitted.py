@@ -220,7 +220,7 @@ class EnsembleCovariance(nn.Module):
             innovation = (value[rows] - mean[rows])[:, cell]
             deviation = prior[rows].mean(dim=0).clamp_min(0).sqrt()
             given = Observations(cell, innovation, error)
-            mesh = None if self.mesh is None else Mesh(*(t.to(cell.device) for t in self.mesh))
+            mesh = None if self.mesh is None else self.mesh.to(cell.device)
             correlation = self.correlation()
             if self.local:
                 made = local_step(correlation, deviation, given, self.most, mesh, self.modes)

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xdeepda.core.classical import Mesh, afloat, low_rank_variance
+from xdeepda.core.classical import afloat, low_rank_variance
 from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, Sea, mesh_of, packed
 from xdeepda.core.innovations import InnovationArchitecture
 from xdeepda.core.layers import TwoScales
@@ -69,9 +69,10 @@ class Classical(nn.Module):
         modes: int,
     ) -> None:
         super().__init__()
-        self.sea, self.mesh = sea, mesh_of(sea, stride)
+        self.sea = sea
         self.filter = ReducedFilter(sea, weights, climate, patterns, 1.0)
         self.covariance = EnsembleCovariance(sea, ensemble, localisation, True, most, stride, modes)
+        self.mesh = self.covariance.mesh or mesh_of(sea, stride)
         self.register_buffer("unobserved", torch.ones(sea.size))
         self.register_buffer("climate", sea.vector(climate), persistent=False)
         # cells at the mesh, (m, C)
@@ -92,7 +93,7 @@ class Classical(nn.Module):
 
     def _variance(self, covariance: Tensor) -> Tensor:
         """Variance (B, n) of patterns and rest, at the mesh and interpolated."""
-        mesh = Mesh(*(t.to(covariance.device) for t in self.mesh))
+        mesh = self.mesh.to(covariance.device)
         sea = self.sea.table >= 0
         patterns = self.filter.patterns[self.nodes.flatten()]
         out = patterns.new_zeros(len(covariance), self.sea.size)
