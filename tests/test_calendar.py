@@ -12,8 +12,8 @@ import xarray as xr
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xdeepda.calendar import CYCLES, Cycle, calendar_of
-from xdeepda.errors import InputError
+from xdeepda.calendar import CYCLES, Cycle, calendar_of, positions_of
+from xdeepda.errors import InputError, Problems
 
 CALENDARS = (
     "standard",
@@ -151,3 +151,29 @@ def test_a_mixture_of_calendars_is_told_with_its_place():
     times = [cftime.DatetimeNoLeap(2001, 1, 1), cftime.Datetime360Day(2001, 2, 1)]
     with pytest.raises(InputError, match=r"360_day, noleap[\s\S]*360_day at position 1"):
         calendar_of(np.array(times))
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+def test_dates_find_the_times_that_they_hold(calendar):
+    cycle = Cycle("month")
+    times = xr.DataArray(cycle.middle(2001 * 12 + np.arange(24), calendar), dims="time")
+    problems = Problems("dates")
+    for when, expected in (
+        ("2001", range(12)),
+        ("2002-02", [13]),
+        (slice("2001-11", "2002-01"), [10, 11, 12]),
+        (slice(None, "2001-02"), [0, 1]),
+        (times.values[5], [5]),
+        ("2001-06-20", [5]),
+    ):
+        found = positions_of(times, when, problems)
+        np.testing.assert_array_equal(found, expected, err_msg=str(when))
+    assert len(problems) == 0
+    assert positions_of(times, "2003-03", problems) is None
+    assert positions_of(times, slice("2003", None), problems) is None
+    assert positions_of(times, 7, problems) is None
+    assert [p.what for p in problems] == [
+        "there is nothing at time='2003-03'",
+        "there is nothing at time=slice('2003', None, None)",
+        "time=7 is no date",
+    ]

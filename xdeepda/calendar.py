@@ -10,6 +10,7 @@ Knows numpy and xarray's time handling; no grid, no data, no torch.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,9 @@ CYCLES = {"pentad": 73, "month": 12, "year": 1}
 CALENDARS = (
     "standard", "gregorian", "proleptic_gregorian", "noleap", "all_leap", "360_day", "julian",
 )  # fmt: skip
+
+#: A year, a month or a day.
+_DATE = re.compile(r"^(-?\d{1,4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?(?:[T ].*)?$")
 
 #: 29 February is day 59 of a leap year, counted from 0.
 _LEAP_DAY = 59
@@ -275,3 +279,67 @@ def _dates(year: np.ndarray, day: np.ndarray, calendar: str) -> np.ndarray:
             int(s), f"seconds since {int(y):04d}-01-01", calendar=calendar, has_year_zero=True
         )
     return dates
+
+
+# ---- dates as users write them
+
+
+def positions_of(times: xr.DataArray, when: Any, problems: Problems) -> np.ndarray | None:
+    """Positions of the times that a date or a range of dates holds.
+
+    Parameters
+    ----------
+    times : DataArray of datetime64 or cftime, shape (n,)
+    when : str, a time of any kind, or a slice of these
+        ``"1997"`` is a year, ``"1997-12"`` a month.  Where no time falls into a date, the
+        nearest is taken, if it is no further than one time step.
+    problems : Problems
+
+    Returns
+    -------
+    numpy.ndarray of int64 or None
+        None with a problem.
+    """
+    try:
+        calendar_of(times.values)
+    except InputError as refused:
+        problems.absorb(refused)
+        return None
+    at = ordinal(times)
+    ends = (when.start, when.stop) if isinstance(when, slice) else (when, when)
+    bounds = [_date_bounds(end) if end is not None else (-np.inf, np.inf) for end in ends]
+    if any(b is None for b in bounds):
+        problems.add(f"time={when!r} is no date", expected="such as '1997-12', or a slice of these",
+                     todo="positions: ds.isel(time=...)")  # fmt: skip
+        return None
+    low, high = bounds[0][0], bounds[1][1]  # type: ignore[index]
+    inside = np.flatnonzero((at >= low) & (at < high))
+    if inside.size:
+        return inside
+    nearest = int(np.argmin(np.abs(at - low)))
+    step = float(np.diff(np.sort(at)).max()) if at.size > 1 else 31.0
+    if isinstance(when, slice) or abs(at[nearest] - low) > step:
+        first, last = (f"{t!s:.10}" for t in (times.values[0], times.values[-1]))
+        problems.add(f"there is nothing at time={when!r}", expected=f"{first} to {last}")
+        return None
+    return np.array([nearest])
+
+
+def ordinal(times: xr.DataArray) -> np.ndarray:
+    """Numbers in the order of dates on any calendar: days of months of 31 days."""
+    part = times.dt
+    day = (part.year * 12 + part.month - 1) * 31 + part.day - 1 + part.hour / 24
+    return np.asarray(day.values, dtype=float)
+
+
+def _date_bounds(when: Any) -> tuple[float, float] | None:
+    """First and last number of a date, which may be a year or a month; None if it is none."""
+    text = when.isoformat() if hasattr(when, "isoformat") else str(when)
+    found = _DATE.match(text.strip()) if not isinstance(when, (int, float)) else None
+    if found is None:
+        return None
+    year, month, day = (None if g is None else int(g) for g in found.groups())
+    if month is None:
+        return 372.0 * year, 372.0 * (year + 1)  # type: ignore[operator]
+    first = 31.0 * (year * 12 + month - 1)  # type: ignore[operator]
+    return (first, first + 31) if day is None else (first + day - 1, first + day)

@@ -5,20 +5,17 @@ Every choice is checked before anything is drawn, and leaves its words for the t
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xdeepda.calendar import calendar_of
-from xdeepda.errors import InputError, Problems
+from xdeepda.calendar import positions_of
+from xdeepda.errors import Problems
 from xdeepda.plot.looking import View
 
 #: Stands for a choice of the whole axis.
 ALL = "all"
-
-_DATE = re.compile(r"^(-?\d{1,4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?(?:[T ].*)?$")
 
 
 def choose_member(view: View, member: int | None, problems: Problems) -> None:
@@ -170,49 +167,7 @@ def times_within(view: View, time: Any, problems: Problems) -> np.ndarray | None
         return np.array([axis.size - 1])
     if isinstance(time, str) and time in ("mean", ALL):
         return np.arange(axis.size)
-    try:
-        calendar_of(axis.values)
-    except InputError as refused:
-        problems.absorb(refused)
-        return None
-    at = ordinal(axis)
-    ends = (time.start, time.stop) if isinstance(time, slice) else (time, time)
-    bounds = [_bounds(end) if end is not None else (-np.inf, np.inf) for end in ends]
-    if any(b is None for b in bounds):
-        problems.add(f"time={time!r} is no date", expected="such as '1997-12', or a slice of these",
-                     todo="positions: ds.isel(time=...)")  # fmt: skip
-        return None
-    low, high = bounds[0][0], bounds[1][1]  # type: ignore[index]
-    inside = np.flatnonzero((at >= low) & (at < high))
-    if inside.size:
-        return inside
-    nearest = int(np.argmin(np.abs(at - low)))
-    step = float(np.diff(np.sort(at)).max()) if at.size > 1 else 31.0
-    if isinstance(time, slice) or abs(at[nearest] - low) > step:
-        problems.add(f"there is nothing at time={time!r}",
-                     expected=f"{date(axis.values[0])} to {date(axis.values[-1])}")  # fmt: skip
-        return None
-    return np.array([nearest])
-
-
-def ordinal(times: xr.DataArray) -> np.ndarray:
-    """Numbers in the order of dates on any calendar: days of months of 31 days."""
-    part = times.dt
-    day = (part.year * 12 + part.month - 1) * 31 + part.day - 1 + part.hour / 24
-    return np.asarray(day.values, dtype=float)
-
-
-def _bounds(when: Any) -> tuple[float, float] | None:
-    """First and last number of a date, which may be a year or a month; None if it is none."""
-    text = when.isoformat() if hasattr(when, "isoformat") else str(when)
-    found = _DATE.match(text.strip()) if not isinstance(when, (int, float)) else None
-    if found is None:
-        return None
-    year, month, day = (None if g is None else int(g) for g in found.groups())
-    if month is None:
-        return 372.0 * year, 372.0 * (year + 1)  # type: ignore[operator]
-    first = 31.0 * (year * 12 + month - 1)  # type: ignore[operator]
-    return (first, first + 31) if day is None else (first + day - 1, first + day)
+    return positions_of(axis, time, problems)
 
 
 def date(when: Any) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xdeepda.calendar import ordinal
 from xdeepda.errors import InputError
-from xdeepda.plot.choosing import ordinal, words_of
+from xdeepda.plot.choosing import words_of
 from xdeepda.plot.looking import View
 
 #: Colour of what is no sea.
