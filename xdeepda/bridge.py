@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from xdeepda.grid import Grid
     from xdeepda.model import Model
 
+#: A spread is at its largest from this share of the climatological variance on: rounding of
+#: float32 and of the conversion of units.
+_CAPPED = 1 - 1e-5
+
 
 class Tensors:
     """Translator between the labelled side of a model and its tensors.
@@ -392,9 +396,13 @@ class Conductor:
         if spread is None:
             return climatological(self.tensors.geometry, self.members).variance
         factor = self.model.calibration["analysis"].astype(np.float32)
-        variance = self.tensors.normalise(spread[None]) ** 2
         scale = torch.from_numpy(factor).to(self.tensors.device)[:, None, None]
-        return (variance / scale).expand(self.members, *self.tensors.shape).contiguous()
+        given, climate = self.tensors.normalise(spread[None]) ** 2, self.module.clim_variance
+        # what is given out is no more than climatological: how much more it was is not known
+        # from what was written, and at that much nothing is known
+        unknown = given > _CAPPED * climate
+        variance = torch.where(unknown, torch.maximum(given / scale, climate), given / scale)
+        return variance.expand(self.members, *self.tensors.shape).contiguous()
 
     def _for_members(self, observed: Observed) -> Observed:
         """Observations perturbed for each of several members."""
