@@ -231,6 +231,7 @@ def _cycle(cycling: Cycling, output: InMemory | Store, account: Account, progres
                 account.record(number, fields, cells)
                 output.after(position, cycling)
                 bar.update(1)
+            output.ended(cycling)
         except DivergenceError as error:
             if isinstance(output, Store):
                 raise DivergenceError(f"{error}; {output.keep()}") from None

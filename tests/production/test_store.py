@@ -108,7 +108,7 @@ def test_a_path_as_text_and_a_second_call(ocean, months, tiny_model, held, tmp_p
     place = str(tmp_path / "a.zarr")
     same(xdeepda.assimilate(ocean, months, model=tiny_model, store=place), held)
     left = sorted(p.name for p in (tmp_path / "a.zarr" / FOLDER).iterdir())
-    assert left == ["lock", "request.json"]
+    assert left == ["last.safetensors", "lock", "request.json"]
     before = {p: p.stat().st_mtime_ns for p in Path(place).rglob("c/*") if p.is_file()}
     same(xdeepda.assimilate(ocean, months, model=tiny_model, store=place), held)
     assert "is complete already" in caplog.text

@@ -99,9 +99,12 @@ class Records:
         start, stop = np.searchsorted(cycles, [number, number + 1])
         return order[start:stop]
 
-    def close(self, last: int) -> None:
-        """Data after the last cycle are outside of the period."""
-        self.fate[(self.fate == USED) & (self.cycle > last)] = OUTSIDE
+    def close(self, last: int, first: int | None = None) -> None:
+        """Data after the last cycle, and before the first, are outside of the period."""
+        outside = self.cycle > last
+        if first is not None:
+            outside |= self.cycle < first
+        self.fate[(self.fate == USED) & outside] = OUTSIDE
 
     def counts(self) -> dict[str, int]:
         """Number of data by fate; the numbers add up to all of them."""

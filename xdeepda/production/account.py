@@ -32,12 +32,29 @@ class Account:
     inputs : Inputs
     ledger : Ledger, optional
     screen : Screen, optional
+    start : int
+        Position of the first cycle, behind those that were accounted for before.
+    earlier : int
+        Rows of the ledger of those.
     """
 
-    def __init__(self, inputs: Inputs, ledger: Ledger | None, screen: Screen | None) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        ledger: Ledger | None,
+        screen: Screen | None,
+        *,
+        start: int = 0,
+        earlier: int = 0,
+    ) -> None:
         self.inputs, self.ledger, self.screen = inputs, ledger, screen
-        self._from = 0
+        self.earlier, self._from = earlier, start
         self._files: list[str] = []
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole ledger."""
+        return self.earlier + (0 if self.ledger is None else len(self.ledger.records))
 
     def record(self, number: int, fields: Fields, cells: CycleCells) -> None:
         """Take over one cycle."""

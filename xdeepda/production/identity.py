@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -43,19 +44,48 @@ def request_of(
 
 def machine_of(device: str | None) -> dict[str, str]:
     """What the last bits depend on besides."""
+    return {**versions(), "device": device_of(device), "threads": str(thread_count())}
+
+
+def versions() -> dict[str, str]:
+    """Versions that the last bits depend on."""
+    return {"xdeepda": package_version(), "torch": version("torch"), "numpy": np.__version__}
+
+
+def hash_of(request: Mapping[str, str]) -> str:
+    """Hash of a request."""
+    return hash_arrays({}, json.dumps(dict(request), sort_keys=True))
+
+
+def request_of_update(
+    inputs: Inputs, before: Mapping[str, str], continues: str, start: int
+) -> dict[str, str]:
+    """What the continuation of an analysis depends on.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    before : dict of str
+        Request of the analysis that is gone on with.
+    continues : str
+        Its hash.
+    start : int
+        Position of the first cycle.
+    """
     return {
-        "xdeepda": package_version(),
-        "torch": version("torch"),
-        "numpy": np.__version__,
-        "device": device_of(device),
-        "threads": str(thread_count()),
+        **{name: text for name, text in before.items() if name != "start"},
+        "continues": continues,
+        "model": " ".join(model.hash for model in inputs.models),
+        "observations": _hash_of_cells(inputs, start),
+        "single data": _hash_of_records(inputs),
+        "cycles": _hash_of_cycles(inputs),
     }
 
 
-def _hash_of_cells(inputs: Inputs) -> str:
+def _hash_of_cells(inputs: Inputs, start: int = 0) -> str:
     """Hash of the superobservations, cycle by cycle."""
     digest = hashlib.sha256(" ".join(inputs.lead.variables).encode())
-    for number in map(int, inputs.cycles):
+    for number in map(int, inputs.cycles[start:]):
         for column in inputs.at(number):
             digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()[:16]

@@ -29,6 +29,8 @@ FOLDER = ".xdeepda"
 #: What zarr calls a file that it is writing.
 _UNFINISHED = ".partial"
 _RESTARTS = ("restart-0.safetensors", "restart-1.safetensors")
+#: Where an analysis that is complete can be gone on with.
+_LAST = "last.safetensors"
 
 
 @dataclass(frozen=True)
@@ -141,18 +143,15 @@ class Keeper:
 
     def save(self, restart: Restart) -> None:
         """Write a restart in the place of the older one."""
-        path = self.folder / _RESTARTS[self._turn]
-        text = {"position": restart.position, "notes": restart.notes, "sum": _sum(restart.arrays)}
-        write_arrays(path, restart.arrays, text)
+        _write_restart(self.folder / _RESTARTS[self._turn], restart)
         self._turn = 1 - self._turn
 
     def load(self) -> Restart | None:
         """Newest restart that is whole, None if there is none."""
         found = []
         for turn, name in enumerate(_RESTARTS):
-            read = read_arrays(self.folder / name)
-            if read is not None and read[1].get("sum") == _sum(read[0]):
-                restart = Restart(int(read[1]["position"]), read[0], dict(read[1]["notes"]))
+            restart = _read_restart(self.folder / name)
+            if restart is not None:
                 found.append((restart.position, turn, restart))
         if not found:
             return None
@@ -160,12 +159,20 @@ class Keeper:
         self._turn = 1 - turn
         return restart
 
+    def save_last(self, restart: Restart) -> None:
+        """Write where the analysis can be gone on with when it is complete."""
+        _write_restart(self.folder / _LAST, restart)
+
+    def load_last(self) -> Restart | None:
+        """Where the complete analysis can be gone on with, None if that is not kept."""
+        return _read_restart(self.folder / _LAST)
+
     def clean(self) -> None:
-        """Remove all but the lock and the request."""
+        """Remove all but the lock, the request and the end of a complete analysis."""
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name not in ("lock", "request.json"):
+            elif path.name not in ("lock", "request.json", _LAST):
                 path.unlink()
 
     def sweep(self) -> None:
@@ -191,6 +198,20 @@ class Keeper:
         self.clean()
         for path in found:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _write_restart(path: Path, restart: Restart) -> None:
+    """Write a restart with its checksum."""
+    text = {"position": restart.position, "notes": restart.notes, "sum": _sum(restart.arrays)}
+    write_arrays(path, restart.arrays, text)
+
+
+def _read_restart(path: Path) -> Restart | None:
+    """Restart of a file, None where it is not there or not whole."""
+    read = read_arrays(path)
+    if read is None or read[1].get("sum") != _sum(read[0]):
+        return None
+    return Restart(int(read[1]["position"]), read[0], dict(read[1]["notes"]))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], text: Mapping[str, Any]) -> None:

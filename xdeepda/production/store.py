@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,7 @@ import xarray as xr
 from xdeepda.analysis import Block, CycleCells, Fields, Labels
 from xdeepda.errors import InputError, Problems, StoreError
 from xdeepda.production.account import Account
+from xdeepda.production.identity import hash_of
 from xdeepda.production.restart import FOLDER, Keeper, Restart
 from xdeepda.request import Inputs
 
@@ -93,6 +94,9 @@ class InMemory:
     def after(self, position: int, cycling: Cycling) -> None:
         """Note that so many cycles are done."""
 
+    def ended(self, cycling: Cycling) -> None:
+        """Note that all cycles are done."""
+
     def finish(self) -> xr.Dataset:
         """Return the analysis."""
         return self.labels.quantified(self.labels.dataset(self.block))
@@ -125,6 +129,9 @@ class Store:
         wanted = self.wanted
         self.keeper = Keeper(path)
         self.start, self.complete, self.written = 0, False, 0
+        #: Positions among the wanted cycles that are given out by this process.
+        self.begin, self.end = 0, len(self.wanted)
+        self.pause = RESTART_SECONDS
         self.restart: Restart | None = None
         one = labels.dataset(labels.block(wanted[:1]))
         self.fields = [str(n) for n in one.data_vars if n not in _bounds_of(one)]
@@ -137,6 +144,9 @@ class Store:
         self._pool: ThreadPoolExecutor | None = None
         self._pending: list[Future[None]] = []
         self._arrays: dict[str, Any] = {}
+        self._last: Restart | None = None
+        #: What the end of the analysis remembers besides, for those who go on with it.
+        self.noted: dict[str, Any] = {}
 
     # ---- the beginning
 
@@ -192,11 +202,7 @@ class Store:
             logger.info("assimilate: %s is complete already", self.path)
             return
         self.keeper.sweep()
-        self.restart = self.keeper.load()
-        if self.restart is not None:
-            self.start = self.restart.position
-            self.written = int(np.searchsorted(self.wanted, self.cycles[0] + self.start))
-            self.account.restore(self.keeper.folder, self.restart.notes)
+        self._resume()
         changed = [
             f"{name} was {found['machine'].get(name)!r}, is {value!r}"
             for name, value in self._machine.items()
@@ -207,6 +213,15 @@ class Store:
                 "assimilate: %s is gone on with differently: %s; the last bits may differ from "
                 "those of one uninterrupted run", self.path, "; ".join(changed),
             )  # fmt: skip
+
+    def _resume(self) -> None:
+        """Take over the newest restart, if there is one."""
+        self.restart = self.keeper.load()
+        if self.restart is not None:
+            self.start = self.restart.position
+            next_one = int(np.searchsorted(self.wanted, self.cycles[0] + self.start))
+            self.written = max(self.begin, next_one)
+            self.account.restore(self.keeper.folder, self.restart.notes)
 
     def _template(self) -> xr.Dataset:
         """Labels and attributes of the whole store, with fields that are not calculated."""
@@ -238,9 +253,12 @@ class Store:
 
     def take(self, number: int, fields: Fields, cells: CycleCells) -> None:
         """Take over one cycle, if it is wanted; write when a chunk is full."""
+        if not self.wanted[self.begin] <= number <= self.wanted[self.end - 1]:
+            return
         if self._block is None:
             first = int(np.searchsorted(self.wanted, number))
-            numbers = self.wanted[first : first + self.chunk]
+            # up to the end of a chunk, wherever it begins
+            numbers = self.wanted[first : (first // self.chunk + 1) * self.chunk]
             self._block, self._first = self.labels.block(numbers), first
             self._left = len(numbers)
         if number not in self._block.positions:
@@ -258,7 +276,7 @@ class Store:
     def after(self, position: int, cycling: Cycling) -> None:
         """Note that so many cycles are done; remember where to go on if it is time to."""
         started = self._block is not None and self._left < len(self._block.numbers)
-        if started or time.monotonic() - self._saved < RESTART_SECONDS:
+        if started or time.monotonic() - self._saved < self.pause:
             return
         arrays, ahead = cycling.snapshot(), cycling.ahead
         part = self.account.part(position, ahead)
@@ -297,7 +315,7 @@ class Store:
         import zarr
 
         if not self._arrays:
-            group = zarr.open_group(self.path, mode="r+")
+            group = zarr.open_group(self.path, mode="r+", use_consolidated=False)
             self._arrays = {name: group[name] for name in self.fields}
         ds = self.labels.dataset(block)
         for name, array in self._arrays.items():
@@ -309,6 +327,19 @@ class Store:
 
     # ---- the end
 
+    def ended(self, cycling: Cycling) -> None:
+        """Remember where :func:`xdeepda.update` can go on, after the last cycle."""
+        inputs = self.account.inputs
+        if any(model.window[1] for model in inputs.models):
+            return  # what a smoother gives out last is not what later observations would make
+        arrays = {"wanted": self.wanted} | cycling.snapshot()
+        pairs = zip(inputs.climatologies, inputs.models, strict=True)
+        for number, (climatology, model) in enumerate(pairs):
+            if climatology is not model.climatology:
+                arrays[f"climatology/{number}"] = climatology.coefficients
+        notes = {"request": hash_of(self._request), "rows": self.account.rows, "ahead": 0}
+        self._last = Restart(len(self.cycles), arrays, notes | self.noted)
+
     def finish(self) -> xr.Dataset:
         """Return the analysis, lazy."""
         self._settle()
@@ -316,22 +347,30 @@ class Store:
 
     def mark_complete(self) -> None:
         """Remember that nothing is left to do, and remove what was kept to go on."""
-        if not self.complete:
+        if self.complete:
+            return
+        try:
+            if self._last is not None:
+                self.keeper.save_last(self._last)
             self.keeper.write_request(self._request, self._machine, complete=True)
             self.keeper.clean()
+        except OSError as error:
+            raise self._failure(error) from None
 
     def keep(self) -> str:
         """Write what is done of a chunk before a failure is told; says what is kept."""
         if self._block is not None and self._left < len(self._block.numbers):
             self._hand_over(self._block, len(self._block.numbers) - self._left)
         self._settle()
-        if not self.written:
+        if self.written == self.begin:
             return f"no cycle is in {self.path}"
         cycle, at = self.labels.model.cycle, self.wanted[self.written - 1 : self.written]
-        return (
-            f"{self.written} of {len(self.wanted)} cycles are in {self.path}, until "
-            f"{cycle.middle(at, self.labels.calendar)[0]}"
-        )
+        return f"{self._held()}, until {cycle.middle(at, self.labels.calendar)[0]}"
+
+    def _held(self) -> str:
+        """How much is kept."""
+        kept, total = self.written - self.begin, self.end - self.begin
+        return f"{kept} of {total} cycles are in {self.path}"
 
     def _opened(self) -> xr.Dataset:
         """Dataset of the store, as the user would have it from memory."""
@@ -342,7 +381,10 @@ class Store:
         for name, coord in ds.coords.items():
             if self._one[name].dtype.kind == "U":  # of no fixed width in the store
                 ds = ds.assign_coords({name: coord.astype(self._one[name].dtype)})
-        return self.labels.quantified(ds[self.names])
+        out = self.labels.quantified(ds[self.names])
+        # where update and departures find what is kept beside the fields
+        out.encoding["source"] = str(self.path)
+        return out
 
     def _failure(self, error: OSError) -> StoreError:
         """Say what the disk refused, and what is kept."""
@@ -354,14 +396,13 @@ class Store:
         )
         restart = self.keeper.load()
         failure = StoreError(
-            f"assimilate: {what}; {self.written} of {len(self.wanted)} cycles are in {self.path}. "
-            f"{todo} and call again with the same arguments: it goes on after "
-            f"{0 if restart is None else restart.position} cycles"
+            f"assimilate: {what}; {self._held()}. {todo} and call again with the same arguments: "
+            f"it goes on after {0 if restart is None else restart.position} cycles"
         )
         failure.errno = errno.ENOSPC if full else error.errno
         return failure
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         """Return the store; it is closed behind the block."""
         return self
 
@@ -377,6 +418,13 @@ class Store:
         self.keeper.release()
 
 
+#: What to do about a store of another call, and about one that update has gone on with.
+_WHAT_TO_DO = (
+    "name another store, or remove this one",
+    "update() has gone on with this analysis: open it with xr.open_zarr, go on with update()",
+)
+
+
 def _refuse_another(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     """Refuse a store of another call, and say in what it differs."""
     differs = [
@@ -390,7 +438,7 @@ def _refuse_another(path: Path, found: Mapping[str, str], wanted: Mapping[str, s
             "the store belongs to another call",
             found="; ".join(differs),
             expected=f"the arguments with which {path} was begun",
-            todo="name another store, or remove this one",
+            todo=_WHAT_TO_DO["continues" in found],
         )
         problems.raise_if_any()
 
