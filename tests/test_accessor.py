@@ -17,6 +17,7 @@ from xdeepda.accessor import DeepDAAccessor
 VERBS = (
     "train",
     "assimilate",
+    "update",
     "observe",
     "quality_control",
     "quality_report",

@@ -42,6 +42,7 @@ FLOORS = {
     "production": 10,
     "assimilation": 11,
     "experiments": 12,
+    "realtime": 12,
     "baselines": 10,
     "impact": 10,
     "plot": 10,

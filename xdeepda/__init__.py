@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from xdeepda.observations.sources import superob
     from xdeepda.observations.withholding import withhold
     from xdeepda.options import set_options
+    from xdeepda.realtime import update
     from xdeepda.training import train
     from xdeepda.verification.table import to_table
     from xdeepda.verification.verb import verify
@@ -80,6 +81,7 @@ _PUBLIC = {
     "to_table": "xdeepda.verification.table",
     "train": "xdeepda.training",
     "trend": "xdeepda.diagnostics.trends",
+    "update": "xdeepda.realtime",
     "verify": "xdeepda.verification.verb",
     "withheld_experiment": "xdeepda.experiments",
     "withhold": "xdeepda.observations.withholding",
@@ -126,6 +128,7 @@ __all__ = [
     "to_table",
     "train",
     "trend",
+    "update",
     "verify",
     "withheld_experiment",
     "withhold",

@@ -55,6 +55,7 @@ class DeepDAAccessor:
     --------
     xdeepda.train : Train a model on this control run.
     xdeepda.assimilate : Analyse observations, starting from this.
+    xdeepda.update : Go on with this stored analysis.
     xdeepda.observe : Simulate observations of this truth.
     xdeepda.quality_control : Flag what is wrong with these observations.
     xdeepda.quality_report : Count what was flagged.
@@ -87,6 +88,7 @@ class DeepDAAccessor:
 
     train = Verb("xdeepda.training")
     assimilate = Verb("xdeepda.assimilation")
+    update = Verb("xdeepda.realtime")
     observe = Verb("xdeepda.observations.operator")
     quality_control = Verb("xdeepda.observations.qc")
     quality_report = Verb("xdeepda.observations.qc")

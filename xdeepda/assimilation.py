@@ -22,7 +22,15 @@ from xdeepda.errors import DivergenceError, MemoryForeseenError, Problems
 from xdeepda.initial import initial_states
 from xdeepda.model import Model
 from xdeepda.observations.checks import Checks, Screen, checks_of, correlation_length
-from xdeepda.observations.ledger import Ledger, attach, check_place, save, summary
+from xdeepda.observations.ledger import (
+    Ledger,
+    attach,
+    check_place,
+    joined,
+    read_ledger,
+    save,
+    summary,
+)
 from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.production.account import Account
 from xdeepda.production.identity import machine_of, request_of
@@ -284,6 +292,10 @@ def _finish(
     }
     if wishes.path is None:
         return attach(analysis, table)
+    if account.earlier:
+        with read_ledger(wishes.path, account.inputs.calendar) as whole:
+            old = whole.isel(obs=slice(0, account.earlier)).load()
+        table = joined(old, table, account.inputs.calendar)
     save(table, wishes.path)
     return analysis
 

@@ -109,28 +109,11 @@ def prepare(
         With all problems; a ModelMismatchError where the model is of another grid or unit.
     """
     source = RunSource(ds, list(lead.variables), lead.cycle, problems=problems, need_time=False)
-    sources, records = [], None
+    gathered = gather(obs, source, lead, problems, need_records=need_records, folder=folder)
     if source.layout is not None:
-        before = len(problems)
-        lead.check(source.grid, source.units, problems)
-        if len(problems) > before:
-            problems.error = ModelMismatchError
-        target = target_of_model(source, lead)
-        try:
-            sources = binned_sources(obs, target, lead.cycle, rows=need_records, folder=folder)
-            if len(sources) > 1:
-                # of a single one it was told already
-                for one in sources:
-                    logger.info("assimilate: %s", one.note)
-            if need_records:
-                records = records_of(sources, target, lead.cycle)
-        except InputError as error:
-            problems.absorb(error)
         check_members(source, lead, members, problems)
-    filled = [s for s in sources if len(s.any_cells)]
-    cells = merged([s.any_cells for s in filled]) if filled else None
-    calendar = filled[0].calendar if filled else "standard"
-    wanted = _wanted(times, lead, calendar, cells, problems)
+    cells, calendar, records = gathered.cells, gathered.calendar, gathered.records
+    wanted = wanted_cycles(times, lead, calendar, cells, problems)
     anomalies_of = _climatologies(climatology, models, problems)
     problems.raise_if_any()
     assert cells is not None
@@ -145,11 +128,66 @@ def prepare(
         records.close(last)
     if late:
         logger.info("assimilate: %d superobservations after the last output time not used", late)
-    positions = np.array([lead.variables.index(name) for name in cells.variables])
     cycles = np.arange(first, last + 1)
     return Inputs(
-        source, models, lead, cells, positions, cycles, wanted, calendar, anomalies_of, records
-    )
+        source, models, lead, cells, positions_of(cells, lead), cycles, wanted, calendar,
+        anomalies_of, records,
+    )  # fmt: skip
+
+
+def positions_of(cells: AnyCells, lead: Model) -> np.ndarray:
+    """Position in the model of each variable of superobservations."""
+    return np.array([lead.variables.index(name) for name in cells.variables])
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Observations, combined by cell and cycle.
+
+    Attributes
+    ----------
+    cells : Cells, optional
+        None where a problem was found.
+    calendar : str
+    records : Records, optional
+        Every single datum, where they are asked for.
+    """
+
+    cells: AnyCells | None
+    calendar: str
+    records: Records | None
+
+
+def gather(
+    obs: Any,
+    source: RunSource,
+    lead: Model,
+    problems: Problems,
+    *,
+    need_records: bool,
+    folder: Path | None,
+) -> Gathered:
+    """Check a run against the model, and combine the observations on its grid."""
+    sources, records = [], None
+    if source.layout is not None:
+        before = len(problems)
+        lead.check(source.grid, source.units, problems)
+        if len(problems) > before:
+            problems.error = ModelMismatchError
+        target = target_of_model(source, lead)
+        try:
+            sources = binned_sources(obs, target, lead.cycle, rows=need_records, folder=folder)
+            if len(sources) > 1:
+                # of a single one it was told already
+                for one in sources:
+                    logger.info("%s: %s", problems.verb, one.note)
+            if need_records:
+                records = records_of(sources, target, lead.cycle)
+        except InputError as error:
+            problems.absorb(error)
+    filled = [s for s in sources if len(s.any_cells)]
+    cells = merged([s.any_cells for s in filled]) if filled else None
+    return Gathered(cells, filled[0].calendar if filled else "standard", records)
 
 
 def target_of_model(source: RunSource, model: Model) -> Target:
@@ -184,10 +222,10 @@ def _times_of(times: Any) -> np.ndarray:
     return values
 
 
-def _wanted(
+def wanted_cycles(
     times: Any, model: Model, calendar: str, cells: AnyCells | None, problems: Problems
 ) -> np.ndarray | None:
-    """Cycles to give out."""
+    """Cycles to give out: those of ``times=``, or all that are observed."""
     if times is None:
         return None if cells is None else np.arange(cells.first, cells.last + 1)
     try:

@@ -19,7 +19,7 @@ from xdeepda.axes import find_axes
 from xdeepda.calendar import Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Layout
-from xdeepda.observations.ledger import PREFIX, Ledger, detach, is_ledger
+from xdeepda.observations.ledger import PREFIX, Ledger, detach, is_ledger, read_ledger
 from xdeepda.observations.records import COMPARED, OUTSIDE, USED, records_of
 from xdeepda.observations.sources import binned_sources
 from xdeepda.observations.target import Target, target_of
@@ -99,7 +99,7 @@ def _opened(analysis: xr.Dataset) -> xr.Dataset:
     places = [path] + ([Path(os.path.dirname(str(own))) / path.name] if own else [])
     for place in places:
         if place.is_file():
-            return _decoded(xr.open_dataset(place, decode_times=False), calendar_of_axis(analysis))
+            return read_ledger(place, calendar_of_axis(analysis))
     raise InputError(
         f"departures: the ledger of this analysis is not at {' nor at '.join(map(str, places))}; "
         "put it back, or give the observations, obs=..."
@@ -110,12 +110,6 @@ def calendar_of_axis(analysis: xr.Dataset) -> str:
     """Calendar of the time axis of an analysis."""
     axes = [c for c in analysis.coords.values() if c.attrs.get("axis") == "T"]
     return calendar_of(axes[0].values) if axes else "standard"
-
-
-def _decoded(ds: xr.Dataset, calendar: str) -> xr.Dataset:
-    """Ledger with times as those of the analysis: datetime64 or cftime."""
-    coder = xr.coders.CFDatetimeCoder(use_cftime=calendar != "standard", time_unit="us")
-    return xr.decode_cf(ds, decode_times=coder)
 
 
 def _dataset(analysis: Any) -> xr.Dataset:

@@ -21,7 +21,7 @@ from xdeepda.calendar import Cycle
 from xdeepda.errors import Problems
 from xdeepda.observations.columns import TEXT
 from xdeepda.observations.interpolation import PointOperator
-from xdeepda.observations.records import ALL_FATES, NO_CYCLE, USED, Records
+from xdeepda.observations.records import ALL_FATES, NO_CYCLE, USED, Records, one_table
 from xdeepda.observations.table import DIM
 from xdeepda.observations.target import Target
 
@@ -248,6 +248,34 @@ def save(ledger: xr.Dataset, path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_ledger(path: Path, calendar: str) -> xr.Dataset:
+    """Ledger of a file, with times as those of its analysis: datetime64 or cftime; lazy."""
+    coder = xr.coders.CFDatetimeCoder(use_cftime=calendar != "standard", time_unit="us")
+    return xr.decode_cf(xr.open_dataset(path, decode_times=False), decode_times=coder)
+
+
+def joined(old: xr.Dataset, new: xr.Dataset, calendar: str) -> xr.Dataset:
+    """Ledger of an analysis and of its continuation, one after the other.
+
+    The sources of the second are numbered behind those of the first.
+    """
+    out = one_table([old, new], calendar)
+    sources = int(old["source_number"].max()) if old.sizes[DIM] else 0
+    new = new.assign(source_number=(new["source_number"] + sources).astype(np.int16))
+    for name in [*new.data_vars, *(n for n in old.data_vars if n not in new)]:
+        if name in out:
+            continue
+        like = (new if name in new else old)[name]
+        columns = [
+            ledger[name].values if name in ledger
+            else np.full(ledger.sizes[DIM], 0 if like.dtype.kind in "iu" else np.nan, like.dtype)
+            for ledger in (old, new)
+        ]  # fmt: skip
+        out[name] = (DIM, np.concatenate(columns), like.attrs)
+    out.attrs = dict(new.attrs)
+    return out
 
 
 def attach(analysis: xr.Dataset, ledger: xr.Dataset) -> xr.Dataset:

@@ -159,7 +159,7 @@ def records_of(sources: Sequence[Binned], target: Target, cycle: Cycle) -> Recor
         for source in sources
     ]  # fmt: skip
     sizes = [part["fate"].size for _, part in parts]
-    table = _one_table([table for table, _ in parts], sources[0].calendar)
+    table = one_table([table for table, _ in parts], sources[0].calendar)
     joined = {name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1]}
     number = np.repeat(np.arange(1, len(sizes) + 1, dtype=np.int16), sizes)
     row = np.concatenate([np.arange(size, dtype=np.int64) for size in sizes])
@@ -299,7 +299,7 @@ def _times_known(times: np.ndarray) -> np.ndarray:
 # ---- the columns of several tables
 
 
-def _one_table(tables: Sequence[xr.Dataset], calendar: str) -> xr.Dataset:
+def one_table(tables: Sequence[xr.Dataset], calendar: str) -> xr.Dataset:
     """Columns of several tables, one after the other; units are those of the first that has any."""
     attrs = _attrs([variables_of(t) for t in tables])
     sizes = [t.sizes[DIM] for t in tables]
