@@ -10,7 +10,8 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda.analysis import Labels, attributes_of
+from xdeepda.calendar import Cycle
 from xdeepda.errors import DivergenceError, MemoryForeseenError, Problems
 from xdeepda.initial import initial_states
 from xdeepda.model import Model
@@ -33,9 +35,12 @@ from xdeepda.observations.ledger import (
 )
 from xdeepda.options import available_memory, check_machine, torch_threads
 from xdeepda.production.account import Account
+from xdeepda.production.cluster import check_client
 from xdeepda.production.identity import machine_of, request_of
 from xdeepda.production.models import common_model, models_of
+from xdeepda.production.splitting import Division, division_of
 from xdeepda.production.store import InMemory, Store, check_store
+from xdeepda.production.streams import Streams
 from xdeepda.progress import progress_bar
 from xdeepda.request import Inputs, prepare, target_of_model
 
@@ -57,17 +62,32 @@ class Wishes:
         File for the ledger.
     store : Path, optional
         Folder for the analysis.
+    division : Division, optional
+        Into streams.
     """
 
     checks: Checks | None
     ledger: bool
     path: Path | None
     store: Path | None
+    division: Division | None = None
 
     @property
     def need_records(self) -> bool:
         """Whether every single datum must be remembered."""
         return self.ledger or self.checks is not None
+
+    def divided(
+        self, streams: Any, spinup: Any, client: Any, cycle: Cycle, problems: Problems
+    ) -> Wishes:
+        """Wishes with the division into streams that is asked for, checked."""
+        division = division_of(
+            streams, spinup, client, cycle=cycle, store=self.store,
+            single_data=self.need_records, problems=problems,
+        )  # fmt: skip
+        folder = None if self.store is None else self.store.parent
+        check_client(client if division else None, folder, problems)
+        return replace(self, division=division)
 
 
 def assimilate(
@@ -81,6 +101,9 @@ def assimilate(
     climatology: str | xr.Dataset | xr.DataArray = "model",
     checks: Any = None,
     store: str | os.PathLike[str] | None = None,
+    streams: int | None = None,
+    spinup: Any = None,
+    client: Any = None,
     ledger: bool | str | os.PathLike[str] = False,
     device: str | None = None,
     seed: int = 0,
@@ -126,6 +149,20 @@ def assimilate(
         does not grow with the number of cycles.  Called again with the same arguments
         after it was interrupted, it goes on where it was, to the same bits; see
         "Large runs" in the documentation.
+    streams : int, optional
+        Cut the period into so many streams that overlap by their spin-up, and write them
+        into the one `store`; :func:`xdeepda.joints` compares them where they meet.
+        Random numbers then belong to the cycle, so that the members of one stream go over
+        into those of the next.
+    spinup : str, timedelta or int, optional
+        How long each stream but the first runs before its own part, such as "1Y" (taken
+        where none is given), "18 months", "90D", or a number of cycles; this is not
+        written.
+    client : distributed.Client, optional
+        Cluster that runs the streams, with one thread of torch in each worker unless
+        ``set_options(threads=...)`` says otherwise; the store must be on a disk that all
+        workers share.  Without one the streams run one after the other in this process,
+        with the same result.
     ledger : bool or path, optional
         Account for every datum, also for those that were not used: True adds variables
         ``ledger_*`` to the analysis, a path writes a netCDF file (and so does True with
@@ -160,6 +197,8 @@ def assimilate(
         If the result would not fit into memory.
     StoreError
         If the store cannot be written, such as on a full disk; what is kept is told.
+    LostProcessError
+        If workers of a cluster are lost again and again.
     DivergenceError
         If a number that is not finite appears; cycle, member and cell are named.
 
@@ -172,9 +211,11 @@ def assimilate(
     check_machine(device, seed, problems)
     if not isinstance(keep_members, (bool, np.bool_)):
         problems.add("keep_members is True or False", found=repr(keep_members))
+    lead = common_model(models)
     wishes = _wishes(checks, ledger, store, problems)
+    wishes = wishes.divided(streams, spinup, client, lead.cycle, problems)
     inputs = prepare(
-        ds, obs, models, common_model(models), members=members, times=times,
+        ds, obs, models, lead, members=members, times=times,
         climatology=climatology, problems=problems, need_records=wishes.need_records,
         folder=None if wishes.store is None else wishes.store.parent,
     )  # fmt: skip
@@ -202,11 +243,20 @@ def assimilate(
         conduct(held)
         return _finish(held.finish(), wishes, account)
     with Store(wishes.store, labels, inputs, account) as stored:
-        stored.open(request_of(inputs, labels, initial, seed), machine_of(device))
+        request, machine = request_of(inputs, labels, initial, seed), machine_of(device)
+        blocks, act = 2, partial(conduct, stored)  # one is filled while the other is written
+        if wishes.division is not None:
+            parts = Streams(
+                wishes.division, stored, inputs, initial, keep_members=keep_members,
+                device=device, seed=seed,
+            )  # fmt: skip
+            request, machine = request | parts.request(), machine | parts.machine()
+            blocks, act = blocks * parts.at_once, partial(parts.conduct, progress)
+        stored.open(request, machine)
         if not stored.complete:
-            # one is filled while the other is written
-            _check_memory(inputs, fields, 2 * stored.chunk, "fewer members, or a coarser grid")
-            conduct(stored)
+            todo = "fewer members, or a coarser grid"
+            _check_memory(inputs, fields, blocks * stored.chunk, todo)
+            act()
         analysis = _finish(stored.finish(), wishes, account, again=stored.complete)
         stored.mark_complete()
     return analysis

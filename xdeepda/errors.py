@@ -35,6 +35,10 @@ class DeviceMemoryError(DeepDAError, MemoryError):
     """The memory of a GPU does not suffice; the message says what would fit."""
 
 
+class LostProcessError(DeepDAError, RuntimeError):
+    """One of the processes that share a training or an assimilation has failed or is gone."""
+
+
 class StoreError(DeepDAError, OSError):
     """An analysis cannot be written to its store; the message says what is kept."""
 

@@ -96,11 +96,11 @@ def check_machine(device: Any, seed: Any, problems: Problems) -> None:
 
 
 @contextmanager
-def torch_threads() -> Iterator[None]:
-    """Use the number of threads that the options ask for, and restore it."""
+def torch_threads(threads: int | None = None) -> Iterator[None]:
+    """Use so many threads, or the number that the options ask for, and restore it."""
     import torch
 
-    before, wanted = torch.get_num_threads(), _OPTIONS["threads"]
+    before, wanted = torch.get_num_threads(), threads or _OPTIONS["threads"]
     if wanted:
         torch.set_num_threads(wanted)
     try:
