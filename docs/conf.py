@@ -7,8 +7,16 @@ import shutil
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-# one notebook serves the readers of the repository, the tests and this page
-shutil.copyfile(DOCS.parent / "examples" / "01_quickstart.ipynb", DOCS / "quickstart.ipynb")
+# notebooks of examples/ serve the readers of the repository, the tests and these pages
+NOTEBOOKS = {
+    "01_quickstart": "quickstart",
+    "02_osse": "tutorials/osse",
+    "03_tropical_pacific": "tutorials/tropical_pacific",
+}
+for source, page in NOTEBOOKS.items():
+    target = DOCS / f"{page}.ipynb"
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(DOCS.parent / "examples" / f"{source}.ipynb", target)
 
 project = "xdeepda"
 author = "The xdeepda developers"
@@ -26,7 +34,7 @@ extensions = [
 exclude_patterns = ["_build", "figures", "jupyter_execute"]
 templates_path = ["_templates"]
 
-# the quickstart is run at every build; an error in it fails the build
+# notebooks and examples are run at every build; an error in one fails the build
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
@@ -48,4 +56,4 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
 }
-html_sidebars = {"index": [], "quickstart": [], "concepts": [], "changelog": []}
+html_sidebars = {"index": [], "changelog": []}

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
             cells, model=model, members=plan.members, store=plan.store, device=plan.device,
             seed=plan.seed, **in_parallel(plan, client),
         )  # fmt: skip
-    verification(analysis, withheld, work)
+    verification(analysis, control, withheld, work)
     print(f"analysis: {plan.store}; model, superobservations and verification: {work}/")
 
 
@@ -87,6 +87,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     plan = parser.parse_args(argv)
     if not plan.rehearse and not plan.observations:
         parser.error("--observations: where are they?")
+    if not float(180 / plan.resolution).is_integer():
+        parser.error(f"--resolution: 180 degrees are no multiple of {plan.resolution:g}")
     if plan.streams > 1 and not plan.scheduler:
         print("streams without --scheduler run one after the other")
     return plan
@@ -97,7 +99,7 @@ def rehearsal(plan: argparse.Namespace) -> None:
     import look_alike
 
     folder = plan.work or plan.store.with_suffix(".work")
-    plan.years, plan.train = (1981, 1983), (1961, 1980)
+    plan.years, plan.train = (1981, 1982), (1961, 1980)
     if not (folder / "archives" / "grid.zarr").exists():
         look_alike.write(folder / "archives", plan.years, control_years=20)
     plan.control = str(folder / "archives" / "cesm2LE-historical-cmip6-TEMP.zarr")
@@ -106,7 +108,7 @@ def rehearsal(plan: argparse.Namespace) -> None:
         str(folder / "archives" / "en4" / "EN.4.2.2.profiles.g10.{year}.zip"),
         str(folder / "archives" / "argo" / "{year}" / "*_prof.nc"),
     ]
-    plan.resolution, plan.withhold, plan.spinup = 8.0, 0.2, "6M"
+    plan.resolution, plan.withhold, plan.spinup = 7.2, 0.2, "6M"
     plan.architecture, plan.budget, plan.members = "increment", "5s", 2
 
 
@@ -302,12 +304,14 @@ def trained(
 # ---- is it any good?
 
 
-def verification(analysis: xr.Dataset, withheld: list[Path], work: Path) -> None:
+def verification(
+    analysis: xr.Dataset, control: xr.Dataset, withheld: list[Path], work: Path
+) -> None:
     """Compare with the withheld observations; table, statistics and a figure."""
     table = xdeepda.open_observations(withheld)
-    scores = analysis.deepda.verify(table)
+    scores = analysis.deepda.verify(table, climatology=control)
     scores.to_netcdf(work / "verification.nc")
-    told = scores.deepda.to_table(["count", "bias", "rmse", "skill_background"], intervals=False)
+    told = scores.deepda.to_table(["count", "bias", "rmse", "skill_climatology"], intervals=False)
     print(f"\nat the withheld observations\n{told.to_string()}")
     told.to_csv(work / "verification.csv")
     figure = Figure(figsize=(11, 7), layout="constrained")
