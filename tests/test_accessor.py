@@ -18,6 +18,7 @@ VERBS = (
     "train",
     "assimilate",
     "update",
+    "joints",
     "observe",
     "quality_control",
     "quality_report",

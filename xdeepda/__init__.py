@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from xdeepda.observations.sources import superob
     from xdeepda.observations.withholding import withhold
     from xdeepda.options import set_options
+    from xdeepda.production.joints import joints
     from xdeepda.realtime import update
     from xdeepda.training import train
     from xdeepda.verification.table import to_table
@@ -61,6 +62,7 @@ _PUBLIC = {
     "index": "xdeepda.diagnostics.indices",
     "influence": "xdeepda.impact",
     "isotherm_depth": "xdeepda.diagnostics.layers",
+    "joints": "xdeepda.production.joints",
     "load_model": "xdeepda.model",
     "marine_heatwave_days": "xdeepda.diagnostics.extremes",
     "mixed_layer_depth": "xdeepda.diagnostics.layers",
@@ -108,6 +110,7 @@ __all__ = [
     "index",
     "influence",
     "isotherm_depth",
+    "joints",
     "load_model",
     "marine_heatwave_days",
     "mixed_layer_depth",

@@ -56,6 +56,7 @@ class DeepDAAccessor:
     xdeepda.train : Train a model on this control run.
     xdeepda.assimilate : Analyse observations, starting from this.
     xdeepda.update : Go on with this stored analysis.
+    xdeepda.joints : Streams of this analysis, compared where they meet.
     xdeepda.observe : Simulate observations of this truth.
     xdeepda.quality_control : Flag what is wrong with these observations.
     xdeepda.quality_report : Count what was flagged.
@@ -89,6 +90,7 @@ class DeepDAAccessor:
     train = Verb("xdeepda.training")
     assimilate = Verb("xdeepda.assimilation")
     update = Verb("xdeepda.realtime")
+    joints = Verb("xdeepda.production.joints")
     observe = Verb("xdeepda.observations.operator")
     quality_control = Verb("xdeepda.observations.qc")
     quality_report = Verb("xdeepda.observations.qc")
