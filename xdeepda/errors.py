@@ -43,6 +43,10 @@ class StoreError(DeepDAError, OSError):
     """An analysis cannot be written to its store; the message says what is kept."""
 
 
+class ForecastError(DeepDAError, ValueError):
+    """A forecast that the user gave has failed, or cannot be used; its cycle is named."""
+
+
 class DivergenceError(DeepDAError, ArithmeticError):
     """A number that is not finite, or not bounded, appeared in a calculation."""
 

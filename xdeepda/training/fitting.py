@@ -34,20 +34,33 @@ class Anomalies:
     without : (int, int), optional
         Training cycles, first and last but one, that are left out.  What is fitted to pairs
         of consecutive cycles takes those on both sides of them for a pair, one of hundreds.
+    stored : (numpy.ndarray, numpy.ndarray), optional
+        Cells of the sea that are looked at, numbers among them, and their weights; by
+        default all, by their area.
     """
 
-    def __init__(self, prepared: Prepared, without: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        without: tuple[int, int] = (0, 0),
+        stored: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
         self.prepared, self.gap = prepared, without
         self.count = prepared.split - (without[1] - without[0])
         channels = prepared.wet.shape[0] * prepared.wet.shape[1]
         wet = prepared.wet.reshape(channels, -1)
-        self.wet = wet.ravel()
+        #: Flat numbers of the cells, (n,).
+        self.cells = np.flatnonzero(wet)
+        if stored is not None:
+            self.cells = self.cells[stored[0]]
         scale = prepared.statistics.scale[:, None]
-        self.scale = np.broadcast_to(scale, wet.shape).ravel()[self.wet].astype(np.float32)
+        self.scale = np.broadcast_to(scale, wet.shape).ravel()[self.cells].astype(np.float32)
         area = prepared.source.grid.area.ravel() * wet
         weight = area / np.maximum(area.sum(axis=1, keepdims=True), 1e-30)
         #: Area weights, of sum 1 in every channel; (n,).
-        self.weight = weight.ravel()[self.wet].astype(np.float32)
+        self.weight = weight.ravel()[self.cells].astype(np.float32)
+        if stored is not None:
+            self.weight = stored[1].astype(np.float32)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Anomalies of positions start to stop; float32 (cycles, n)."""
@@ -57,7 +70,7 @@ class Anomalies:
             anomalies(p.source, p.climatology, p.wet, *part) for part in parts if part[0] < part[1]
         ]
         values = read[0] if len(read) == 1 else np.concatenate(read)
-        return values.reshape(len(values), -1)[:, self.wet] / self.scale
+        return values.reshape(len(values), -1)[:, self.cells] / self.scale
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """Training cycles start to stop, some at a time, with the position of the first."""
@@ -260,7 +273,7 @@ def fit_rest(run: Anomalies, snapshots: Snapshots, ensemble: int) -> Rest:
     """
     fold = snapshots.positions * FOLDS // run.count
     wanted = spread(run.count, ensemble)
-    square, lagged, before = np.zeros((3, run.wet.sum()))
+    square, lagged, before = np.zeros((3, len(run.cells)))
     states = []
     for part in range(FOLDS):
         patterns = snapshots.eofs(fold != part)

@@ -18,6 +18,7 @@ from torch import Tensor
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import cycle, smoothed
 from xdeepda.core.state import State, climatological
+from xdeepda.training.ranks import Ranks
 from xdeepda.training.settings import TrainingSettings
 from xdeepda.training.simulation import Simulator, TruthReader
 
@@ -55,6 +56,9 @@ class Lanes:
         Cycles of a year.
     folds : int
         Parts of the period; a lane stays in one of them until it is restarted.
+    ranks : Ranks, optional
+        Each has the states of some lanes, those of a fold together, and reads their truths;
+        where all lanes stand is known to all.
     """
 
     def __init__(
@@ -64,14 +68,21 @@ class Lanes:
         settings: TrainingSettings,
         per_year: int,
         folds: int = 1,
+        ranks: Ranks | None = None,
     ) -> None:
         self.reader, self.period, self.per_year = reader, period, per_year
+        self.ranks = ranks or Ranks()
         self.count, self.length = settings.batch, settings.cycles
         self.restart, self.flip = settings.restart, settings.flip_sign
         self.position = np.full(self.count, period.stop, dtype=np.int64)
         self.sign = np.ones(self.count, dtype=np.int64)
         self.parts = parts_of(period, folds)
         self.fold = np.arange(self.count, dtype=np.int64) % folds
+        self.order = np.argsort(self.fold, kind="stable")
+        if self.ranks.size == 1:
+            self.order = np.arange(self.count)
+        #: Lanes of this rank, in the order of the rows of its tensors.
+        self.own = self.ranks.share(self.order)
         self.state: State | None = None
 
     def prepare(self, rng: np.random.Generator) -> State:
@@ -81,7 +92,7 @@ class Lanes:
         chance = rng.random(self.count) < self.restart
         geometry = self.reader.tensors.geometry
         if self.state is None:
-            self.state = climatological(geometry, self.count)
+            self.state = climatological(geometry, len(self.own))
             ended[:] = True
         fresh = self.state.each(torch.clone)
         for lane in np.flatnonzero(ended | chance):
@@ -102,18 +113,20 @@ class Lanes:
         other = int(rng.choice(others if others.size else years))
         self.position[lane] = first
         self.sign[lane] = rng.choice((-1, 1)) if self.flip else 1
-        state.mean[lane] = self.reader.read(other, other + 1)[0] * int(self.sign[lane])
-        # a state of another year is off by the variance of both
-        state.variance[lane] = 2 * self.reader.tensors.geometry.variance
-        if state.carried is not None:
-            # what a scheme carries begins anew from mean and variance
-            state.carried[lane] = torch.nan
+        # all ranks draw for all lanes: their random numbers stay the same
+        for row in np.flatnonzero(self.own == lane):
+            state.mean[row] = self.reader.read(other, other + 1)[0] * int(self.sign[lane])
+            # a state of another year is off by the variance of both
+            state.variance[row] = 2 * self.reader.tensors.geometry.variance
+            if state.carried is not None:
+                # what a scheme carries begins anew from mean and variance
+                state.carried[row] = torch.nan
 
     def truths(self) -> Tensor:
-        """True states of the segment, shape (cycles, B, C, Y, X)."""
+        """True states of the own segments, shape (cycles, B, C, Y, X)."""
         parts = [
             self.reader.read(int(p), int(p) + self.length) * int(s)
-            for p, s in zip(self.position, self.sign, strict=True)
+            for p, s in zip(self.position[self.own], self.sign[self.own], strict=True)
         ]
         return torch.stack(parts, dim=1)
 
@@ -123,12 +136,16 @@ class Lanes:
         self.position = self.position + self.length
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """What a checkpoint keeps: of all lanes, whoever has them; a call of all ranks."""
+        state = self.state
+        if state is not None and self.ranks.size > 1:
+            lane = torch.from_numpy(np.argsort(self.order))
+            state = state.each(lambda own: self.ranks.rows(own)[lane])
         return {
             "position": self.position.tolist(),
             "sign": self.sign.tolist(),
             "fold": self.fold.tolist(),
-            "state": None if self.state is None else tuple(self.state),
+            "state": None if state is None else tuple(state),
         }
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:
@@ -136,7 +153,10 @@ class Lanes:
         self.position = np.array(kept["position"], dtype=np.int64)
         self.sign = np.array(kept["sign"], dtype=np.int64)
         self.fold = np.array(kept["fold"], dtype=np.int64)
-        self.state = None if kept["state"] is None else State(*kept["state"])
+        self.state = None
+        if kept["state"] is not None:
+            own, device = torch.from_numpy(self.own), self.reader.tensors.device
+            self.state = State(*kept["state"]).each(lambda every: every[own].to(device))
 
 
 @dataclass
@@ -182,7 +202,7 @@ def background_errors(
     number: int,
     seed: int,
 ) -> Tensor:
-    """Errors of the background in a cycled run, from a climatological start; (N, C, Y, X).
+    """Errors of the background in a cycled run, from a climatological start, as stored; (N, ...).
 
     Parameters
     ----------
@@ -202,7 +222,7 @@ def background_errors(
         rollout(module, reader, simulator, period, seed)
     ):
         if position % apart == apart - 1:
-            kept.append((background.mean - truth)[0])
+            kept.append(module.as_stored((background.mean - truth)[0]))
         if len(kept) == number + _SPINUP:
             break
     # the first errors are those of a start from nothing

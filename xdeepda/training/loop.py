@@ -28,6 +28,7 @@ from xdeepda.core.losses import discriminator_loss, gaussian_nll, generator_adve
 from xdeepda.core.state import Observed, State
 from xdeepda.errors import DivergenceError, InputError
 from xdeepda.training.lanes import Lanes, Period, Score, rollout_score
+from xdeepda.training.ranks import Ranks
 from xdeepda.training.settings import TrainingSettings
 from xdeepda.training.simulation import Simulator, TruthReader
 
@@ -50,6 +51,8 @@ class Trainer:
         Written after each epoch.
     fingerprint : dict of str
         Of model settings and data; a checkpoint of another one is not resumed.
+    ranks : Ranks, optional
+        The processes that share this training.
     """
 
     #: Whether the smoother is trained, on analyses of a trained filter; else the filter.
@@ -68,14 +71,16 @@ class Trainer:
         budget: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         fingerprint: dict[str, str] | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks()
         self.module, self.reader, self.simulator = module, reader, simulator
         self.training, self.validation, self.settings = training, validation, settings
         self.seed, self.budget, self.fingerprint = seed, budget, fingerprint or {}
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         per_year = simulator.source.cycle.per_year
         self.spinup = min(per_year, max(1, len(validation) // 4))
-        self.lanes = Lanes(reader, training, settings, per_year, module.folds)
+        self.lanes = Lanes(reader, training, settings, per_year, module.folds, self.ranks)
         self.rng = np.random.default_rng(seed)
         self.trained = {
             name: value
@@ -120,20 +125,23 @@ class Trainer:
         """Train until the epochs, the budget or the patience are used up.
 
         A KeyboardInterrupt ends the training with a warning; the best weights are kept.
+        Of several ranks, which it meets at different places, it ends all.
         """
         started = time.monotonic() - self.elapsed
         if self.budget is not None:
-            self.reserve = self._validation_seconds()
+            self.reserve = self.ranks.first(self._validation_seconds)
         try:
             while not self._finished(started):
                 losses = self._epoch(started)
-                self.elapsed = time.monotonic() - started
+                self.elapsed = self._since(started)
                 self.epoch += 1
                 self._record(losses, started)
                 report({k: v[-1] for k, v in self.records.items() if np.ndim(v[-1]) == 0})
                 if self.checkpoint is not None:
                     self.save_checkpoint()
         except KeyboardInterrupt:
+            if self.ranks.size > 1:
+                raise
             warnings.warn(
                 f"training was interrupted in epoch {self.epoch + 1}; "
                 "the best model so far is kept",
@@ -141,6 +149,10 @@ class Trainer:
             )
         if self.best_score is None:
             self._validate()
+
+    def _since(self, started: float) -> float:
+        """Seconds since then, by the clock of the first rank."""
+        return self.ranks.first(lambda: time.monotonic() - started)
 
     def _finished(self, started: float) -> bool:
         """Whether to stop before another epoch."""
@@ -154,7 +166,7 @@ class Trainer:
             return min(done, 1.0)
         # the validation at the end must fit in, but never takes more than half
         limit = max(self.budget - self.reserve, 0.5 * self.budget)
-        return min(max(done, (time.monotonic() - started) / limit), 1.0)
+        return min(max(done, self._since(started) / limit), 1.0)
 
     def _validation_seconds(self) -> float:
         """Time that a validation will take, from that of a few cycles."""
@@ -186,11 +198,13 @@ class Trainer:
     def _segment(self) -> tuple[State, Tensor, list[Observed]]:
         """Where the lanes stand; truths and observations of their next cycles."""
         state = self.lanes.prepare(self.rng)
-        self.module.use_folds(torch.from_numpy(self.lanes.fold).to(state.mean.device))
+        own = None if self.ranks.size == 1 else self.lanes.own
+        fold = torch.from_numpy(self.lanes.fold[self.lanes.own])
+        self.module.use_folds(fold.to(state.mean.device))
         truths = self.lanes.truths()
         groups = self.lanes.fold if self.module.one_gain else None
         observations = [
-            self.simulator(truth, self.lanes.position + n, self.rng, groups)
+            self.simulator(truth, self.lanes.position + n, self.rng, groups, own)
             for n, truth in enumerate(truths)
         ]
         return state, truths, observations
@@ -219,6 +233,7 @@ class Trainer:
         DivergenceError
             If the loss is not finite.
         """
+        loss = self.ranks.mean(loss)
         if not torch.isfinite(loss):
             raise DivergenceError(
                 f"the training loss is not finite in epoch {self.epoch + 1}; "
@@ -226,6 +241,7 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average_gradients(self.trained.values())
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self.optimiser.step()
         self._update_average()
@@ -242,7 +258,8 @@ class Trainer:
             return square.mean()
         by_channel = (square * weights).sum(dim=(2, 3)).mean(dim=0)
         if self.settings.loss == "rmse":
-            by_channel = (by_channel + 1e-8).sqrt()
+            # the root is one of the whole batch
+            by_channel = (self.ranks.mean(by_channel) + 1e-8).sqrt()
         loss = (by_channel * self.level_weights).mean()
         if self.settings.variance_loss and self.module.predicts_variance:
             floor = 1e-4 * self.module.clim_variance + (1 - self.module.wet)
@@ -268,6 +285,7 @@ class Trainer:
         judged = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
         self.judge.zero_grad(set_to_none=True)
         judged.backward()
+        self.ranks.average_gradients(self.discriminator.parameters())
         self.judge.step()
         sign = -1 if "sign_flip" in self.quirks else 1
         verdict = generator_adversarial_loss(self.discriminator(sign * fake))
@@ -305,7 +323,7 @@ class Trainer:
         self.module.eval()
         # a stream of its own, apart from that of the training by the second number
         seed = int(np.random.SeedSequence((self.seed, 1)).generate_state(1)[0])
-        score = self._rollout_score(self.validation, seed, self.spinup)
+        score = self.ranks.first(lambda: self._rollout_score(self.validation, seed, self.spinup))
         self._load(trained)
         if self.best_score is None or score.total < self.best_score.total:
             self.best_score, self.stale = score, 0
@@ -333,8 +351,10 @@ class Trainer:
             value.copy_(weights[name])
 
     def save_checkpoint(self) -> None:
-        """Write all that a resumed training needs, whole or not at all."""
-        assert self.checkpoint is not None
+        """Write all that a resumed training needs, whole or not at all.
+
+        It is the same for any number of ranks; the first writes.
+        """
         judge = None
         if self.discriminator is not None:
             judge = (self.discriminator.state_dict(), self.judge.state_dict())
@@ -353,23 +373,22 @@ class Trainer:
             "records": {k: [np.asarray(v).tolist() for v in r] for k, r in self.records.items()},
             "counters": [self.epoch, self.stale, self.elapsed, self.steps],
         }
+        self.ranks.first(lambda: self._write(kept))
+
+    def _write(self, kept: dict[str, Any]) -> None:
+        """Write a checkpoint beside the last one, and take its place."""
+        assert self.checkpoint is not None
         part = self.checkpoint.with_name(self.checkpoint.name + ".part")
         torch.save(kept, part)
         part.replace(self.checkpoint)
 
-    def load_checkpoint(self) -> None:
-        """Go on where a checkpoint ended.
-
-        Raises
-        ------
-        InputError
-            If the file is no checkpoint, or one of another training.
-        """
+    def _read(self) -> dict[str, Any]:
+        """Read a checkpoint of this training."""
         assert self.checkpoint is not None
         try:
             # weights_only: tensors and plain values, nothing is executed
-            kept = torch.load(
-                self.checkpoint, weights_only=True, map_location=self.reader.tensors.device
+            kept: dict[str, Any] = torch.load(
+                self.checkpoint, weights_only=True, map_location="cpu"
             )
             fingerprint = dict(kept["fingerprint"])
         except (
@@ -385,8 +404,20 @@ class Trainer:
                 f"{self.checkpoint} is of another training: {', '.join(other)} differ; delete it, "
                 "or give another checkpoint="
             )
+        return kept
+
+    def load_checkpoint(self) -> None:
+        """Go on where a checkpoint ended, which the first rank reads.
+
+        Raises
+        ------
+        InputError
+            If the file is no checkpoint, or one of another training.
+        """
+        kept, device = self.ranks.first(self._read), self.reader.tensors.device
         self._load(kept["module"])
-        self.average, self.best = kept["average"], kept["best"]
+        self.average = {k: v.to(device) for k, v in kept["average"].items()}
+        self.best = {k: v.to(device) for k, v in kept["best"].items()}
         if kept["best_score"] is not None:
             self.best_score = Score(**{k: np.array(v) for k, v in kept["best_score"].items()})
         self.optimiser.load_state_dict(kept["optimiser"])

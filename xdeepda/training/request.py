@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from xdeepda.climatology import harmonics_of
 from xdeepda.core.registry import is_trainable
 from xdeepda.errors import InputError, MemoryForeseenError, Problems
 from xdeepda.observations.operator import error_scales
-from xdeepda.options import available_memory
+from xdeepda.options import available_memory, check_machine
 from xdeepda.source import HOLD_BYTES, RunSource
+from xdeepda.training.preparation import open_run
+from xdeepda.training.ranks import Ranks
 from xdeepda.training.settings import (
     TrainingSettings,
     parse_budget,
@@ -24,6 +27,98 @@ from xdeepda.training.settings import (
 )
 
 logger = logging.getLogger("xdeepda")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a training is asked for, checked.
+
+    Attributes
+    ----------
+    source : RunSource
+    split : int
+        Position of the first validation cycle.
+    spec : ArchitectureSpec
+    settings : TrainingSettings
+    seconds : float, optional
+        The budget.
+    network : bound network
+    scales : numpy.ndarray, shape (variable,)
+        Factors that take the errors of the network to the units of the run.
+    told : dict
+        What all processes of a training must be told alike.
+    """
+
+    source: RunSource
+    split: int
+    spec: ArchitectureSpec
+    settings: TrainingSettings
+    seconds: float | None
+    network: Any
+    scales: np.ndarray
+    told: dict[str, Any]
+
+
+def understood(
+    ds: Any,
+    network: Any,
+    *,
+    var: Any,
+    cycle: str,
+    architecture: Any,
+    window: Any,
+    validation: float,
+    epochs: Any,
+    budget: Any,
+    checkpoint: Any,
+    resume: bool,
+    device: str | None,
+    seed: int,
+    climatology: Any,
+    settings: dict[str, Any],
+    ranks: Ranks,
+    problems: Problems,
+) -> Request:
+    """Check all arguments of the verb; `problems` may hold some that are to be told later."""
+    source, split = open_run(ds, var, cycle, validation, problems)
+    spec, chosen, seconds = check_arguments(
+        architecture, network, epochs, budget, checkpoint, resume, settings, problems
+    )
+    spec = windowed(spec, window, problems)
+    check_machine(device, seed, problems)
+    if source is None or spec is None or chosen is None:
+        problems.raise_if_any()
+    assert source is not None
+    assert spec is not None
+    assert chosen is not None
+    check_climatology(climatology, source, problems)
+    check_length(chosen, spec, split, source, problems)
+    check_batch(chosen.batch, ranks.size, problems)
+    spec = fitting_run(spec, split)
+    bound, scales = observing_of(network, source, problems)
+    if not len(problems):
+        # before the run is read: that may take long
+        shape = (len(source.variables) * source.grid.shape[0], *source.grid.shape[1:])
+        held = 0 if source.is_chunked else len(source)
+        of_machine = replace(chosen, batch=chosen.batch // ranks.size * ranks.here)
+        check_memory(shape, spec, of_machine, held * ranks.here)
+    told = {
+        "run": (source.variables, source.units, source.grid, source.calendar, split),
+        "cycles": (source.cycle.name, len(source), int(source.cycles[0])),
+        "architecture": spec, "network": network, "budget": seconds, "climatology": climatology,
+        **asdict(chosen),
+    }  # fmt: skip
+    return Request(source, split, spec, chosen, seconds, bound, scales, told)
+
+
+def check_batch(batch: int, ranks: int, problems: Problems) -> None:
+    """Each of several processes has as many sequences as the others."""
+    if batch % ranks:
+        problems.add(
+            f"{ranks} processes cannot share the sequences of a batch equally",
+            found=f"batch={batch}",
+            todo=f"batch={-(-batch // ranks) * ranks}, or another multiple of {ranks}",
+        )
 
 
 def check_arguments(

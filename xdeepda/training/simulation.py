@@ -22,13 +22,15 @@ class TruthReader:
     ----------
     source : RunSource
     tensors : Tensors
+    hold : bool
+        Hold a run that fits and is not one of dask.
     """
 
-    def __init__(self, source: RunSource, tensors: Tensors) -> None:
+    def __init__(self, source: RunSource, tensors: Tensors, hold: bool = True) -> None:
         self.source, self.tensors = source, tensors
         bytes_needed = 4 * len(source) * int(np.prod(source.shape))
         self._held: Tensor | None = None
-        if not source.is_chunked and bytes_needed <= HOLD_BYTES:
+        if hold and not source.is_chunked and bytes_needed <= HOLD_BYTES:
             blocks = [self._load(first, first + len(b)) for first, b in source.blocks()]
             self._held = torch.cat(blocks)
 
@@ -67,13 +69,14 @@ class Simulator:
         positions: np.ndarray,
         rng: np.random.Generator,
         groups: np.ndarray | None = None,
+        own: np.ndarray | None = None,
     ) -> Observed:
         """Observe truths (B, C, Y, X) at positions (B,) in the run.
 
-        Rows of the same of the `groups` (B,) are observed in the same cells.
+        Rows of the same of the `groups` (B,) are observed in the same cells.  Where the
+        truths are only those of the rows `own`, the others are drawn as well, and left.
         """
         index = self.source.cycles[positions]
-        fraction = self.source.cycle.year_fraction(index, self.source.calendar)
         rows, drawn = [], {}
         groups = np.arange(len(index)) if groups is None else groups
         for number, group in zip(index, groups, strict=True):
@@ -83,5 +86,8 @@ class Simulator:
             cell, error = drawn[group]
             noise = rng.standard_normal(len(cell)) * error
             rows.append((cell, noise, error))
+        if own is not None:
+            index, rows = index[own], [rows[n] for n in own]
+        fraction = self.source.cycle.year_fraction(index, self.source.calendar)
         observed = self.tensors.scatter(rows, fraction)
         return observed._replace(value=observed.value + truth * observed.mask)

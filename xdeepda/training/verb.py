@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -17,25 +18,15 @@ from xdeepda.core.architecture import Architecture
 from xdeepda.core.registry import build
 from xdeepda.errors import Problems
 from xdeepda.model import Model
-from xdeepda.options import check_machine, torch_threads
+from xdeepda.options import torch_threads
 from xdeepda.progress import progress_bar
 from xdeepda.provenance import hash_arrays, package_version
 from xdeepda.training.fitting import Anomalies, fit_arrays
 from xdeepda.training.lanes import Period, Score, background_errors, parts_of
 from xdeepda.training.loop import Trainer
-from xdeepda.training.preparation import Prepared, describe, open_run
-from xdeepda.training.request import (
-    check_arguments,
-    check_climatology,
-    check_length,
-    check_memory,
-    fitting_run,
-    observing_of,
-    windowed,
-)
-from xdeepda.training.settings import (
-    TrainingSettings,
-)
+from xdeepda.training.preparation import Prepared, describe
+from xdeepda.training.ranks import Ranks, sharing
+from xdeepda.training.request import Request, understood
 from xdeepda.training.several import train_each
 from xdeepda.training.simulation import Simulator, TruthReader
 from xdeepda.training.smoothing import (
@@ -84,6 +75,10 @@ def train(
     No real observation enters: they are simulated from the run, through the
     masks and errors of `network`, drawn anew at every visit of a cycle.
 
+    Where torch has a process group (``torch.distributed.init_process_group()`` in a script
+    started by ``torchrun``) its processes share the training, each with an equal part of the
+    batch, and all return the same model.
+
     Parameters
     ----------
     ds : Dataset or DataArray, or a list of these
@@ -119,7 +114,8 @@ def train(
         Go on from `checkpoint` if it exists; equals one uninterrupted run to the bit
         (without `budget`).
     device : str, optional
-        "cpu", "cuda", ...; see :func:`xdeepda.set_options`.
+        "cpu", "cuda", ...; see :func:`xdeepda.set_options`.  Each of several processes
+        takes the GPU of its ``LOCAL_RANK``.
     seed : int
         Of weights, order, masks and errors.
     progress : bool
@@ -141,6 +137,8 @@ def train(
         With everything that is wrong with the input, before training starts.
     MemoryForeseenError
         If training would not fit into memory.
+    LostProcessError
+        If another of the processes that share the training has failed.
 
     References
     ----------
@@ -160,70 +158,110 @@ def train(
             checkpoint=checkpoint, resume=resume, device=device, seed=seed, progress=progress,
             climatology=climatology, **settings,
         )  # fmt: skip
-    problems = Problems("train")
-    source, split = open_run(ds, var, cycle, validation, problems)
-    spec, chosen, seconds = check_arguments(
-        architecture, network, epochs, budget, checkpoint, resume, settings, problems
-    )
-    spec = windowed(spec, window, problems)
-    check_machine(device, seed, problems)
-    if source is None or spec is None or chosen is None:
-        problems.raise_if_any()
-    assert source is not None
-    assert spec is not None
-    assert chosen is not None
-    check_climatology(climatology, source, problems)
-    check_length(chosen, spec, split, source, problems)
-    spec = fitting_run(spec, split)
-    observing = observing_of(network, source, problems)
-    if not len(problems):
-        # before the run is read: that may take long
-        shape = (len(source.variables) * source.grid.shape[0], *source.grid.shape[1:])
-        check_memory(shape, spec, chosen, 0 if source.is_chunked else len(source))
-    with torch_threads():
-        prepared = describe(source, split, climatology, problems)
+    with sharing() as ranks, torch_threads():
+        device = ranks.device(device)
+        problems = Problems("train")
+        with ranks.together():
+            request = understood(
+                ds, network, var=var, cycle=cycle, architecture=architecture, window=window,
+                validation=validation, epochs=epochs, budget=budget, checkpoint=checkpoint,
+                resume=resume, device=device, seed=seed, climatology=climatology,
+                settings=settings, ranks=ranks, problems=problems,
+            )  # fmt: skip
+        ranks.agree(request.told | {"seed": seed, "checkpoint": str(checkpoint), "resume": resume})
+        prepared = _described(request, climatology, problems, ranks)
         tensors = Tensors(
-            source.grid, prepared.wet, prepared.statistics, prepared.climatology, device
+            request.source.grid,
+            prepared.wet,
+            prepared.statistics,
+            prepared.climatology,
+            device,
         )
+        spec = request.spec
         module = build(spec.name, spec.settings, tensors.geometry, seed).to(tensors.device)
         if module.fitted is not None:
-            fit_module(module, prepared, spec.settings)
-        reader = TruthReader(source, tensors)
-        simulator = Simulator(tensors, observing[0], source, observing[1])
+            fit_module(module, prepared, spec.settings, ranks)
+        # only the first rank has read the run
+        reader = TruthReader(
+            request.source, tensors, hold=ranks.leads or not request.source.is_lazy
+        )
+        simulator = Simulator(tensors, request.network, request.source, request.scales)
         if module.learns_errors:
-            fit_errors(module, reader, simulator, Period(0, split), spec.settings["ensemble"], seed)
-        periods = Period(0, split), Period(split, len(source))
-        fingerprint = _fingerprint(prepared, spec, chosen, network, seed)
-        share = SHARE if module.lag else 0.0
-        trainers = [
-            Trainer(
-                module, reader, simulator, *periods, chosen, seed=seed, fingerprint=fingerprint,
-                budget=None if seconds is None else (1 - share) * seconds, checkpoint=checkpoint,
-            )
-        ]  # fmt: skip
-        if module.lag:
-            smoother = SmootherTrainer(
-                module, reader, simulator, *periods, smoother_settings(chosen, module),
-                seed=seed, fingerprint=fingerprint,
-                budget=None if seconds is None else share * seconds,
-                checkpoint=smoother_checkpoint(checkpoint),
-            )  # fmt: skip
-            trainers.append(smoother)
+            period, number = Period(0, request.split), spec.settings["ensemble"]
+            fit_errors(module, reader, simulator, period, number, seed, ranks)
+        fingerprint = _fingerprint(prepared, request, network, seed)
+        trainers = _trainers(
+            request, module, reader, simulator,
+            seed=seed, fingerprint=fingerprint, checkpoint=checkpoint, ranks=ranks,
+        )  # fmt: skip
         for trainer in trainers:
             _run(trainer, resume, progress)
     return _finish(prepared, spec, module, trainers, network, seed)
 
 
-def fit_module(module: Architecture, prepared: Prepared, settings: dict[str, Any]) -> None:
-    """Fit the classical part of an architecture to the run, and to it without each fold."""
+def _described(
+    request: Request, climatology: int | str | None, problems: Problems, ranks: Ranks
+) -> Prepared:
+    """Control run with its mask, climatology and statistics; the first rank reads it."""
 
-    def fitted(without: tuple[int, int] = (0, 0)) -> dict[str, torch.Tensor]:
-        arrays = fit_arrays(Anomalies(prepared, without), settings, of_rest=False)
+    def describing() -> tuple[Any, ...]:
+        made = describe(request.source, request.split, climatology, problems)
+        return made.wet, made.climatology, made.statistics
+
+    if ranks.size > 1:
+        with ranks.together():
+            problems.raise_if_any()
+    wet, fitted, statistics = ranks.first(describing)
+    return Prepared(request.source, wet, fitted, statistics, request.split)
+
+
+def _trainers(
+    request: Request,
+    module: Architecture,
+    reader: TruthReader,
+    simulator: Simulator,
+    *,
+    checkpoint: str | os.PathLike[str] | None,
+    **common: Any,
+) -> list[Trainer]:
+    """What trains the filter, and what trains the smoother on it if there is one."""
+    periods = Period(0, request.split), Period(request.split, len(request.source))
+    seconds, settings = request.seconds, request.settings
+    share = SHARE if module.lag else 0.0
+    trainer = Trainer(
+        module, reader, simulator, *periods, settings,
+        budget=None if seconds is None else (1 - share) * seconds,
+        checkpoint=checkpoint, **common,
+    )  # fmt: skip
+    if not module.lag:
+        return [trainer]
+    smoother = SmootherTrainer(
+        module, reader, simulator, *periods, smoother_settings(settings, module),
+        budget=None if seconds is None else share * seconds,
+        checkpoint=smoother_checkpoint(checkpoint), **common,
+    )  # fmt: skip
+    return [trainer, smoother]
+
+
+def fit_module(
+    module: Architecture, prepared: Prepared, settings: dict[str, Any], ranks: Ranks
+) -> None:
+    """Fit the classical part of an architecture to the run, and to it without each fold.
+
+    The first rank does it, which has read the run.
+    """
+    given = module.stored()
+    stored = None if given is None else (given[0].cpu().numpy(), given[1].cpu().numpy())
+
+    def fitted(without: tuple[int, int]) -> dict[str, torch.Tensor]:
+        arrays = fit_arrays(Anomalies(prepared, without, stored), settings, of_rest=False)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
-    getattr(module, str(module.fitted)).take(fitted())
     parts = parts_of(Period(0, prepared.split), module.folds)
-    module.cross_fit([fitted((part.start, part.stop)) for part in parts])
+    left_out = [(0, 0), *((part.start, part.stop) for part in parts)]
+    fits = ranks.results([partial(fitted, part) for part in left_out], turns=False)
+    getattr(module, str(module.fitted)).take(next(fits))
+    module.cross_fit(list(fits))
 
 
 def fit_errors(
@@ -233,27 +271,35 @@ def fit_errors(
     period: Period,
     number: int,
     seed: int,
+    ranks: Ranks,
 ) -> None:
-    """Let an untrained architecture make errors in each fold, and take them over."""
+    """Let an untrained architecture make errors in each fold, and take them over.
+
+    The ranks take turns.
+    """
     module.eval()
-    errors = []
-    for fold, part in enumerate(parts_of(period, module.folds)):
-        module.use_folds(torch.tensor([fold], device=reader.tensors.device))
-        errors.append(background_errors(module, reader, simulator, part, number, seed + fold))
-    module.take_errors(errors)
+    device = reader.tensors.device
+
+    def errors(fold: int, part: Period) -> dict[str, torch.Tensor]:
+        module.use_folds(torch.tensor([fold], device=device))
+        made = background_errors(module, reader, simulator, part, number, seed + fold)
+        return {"errors": made}
+
+    parts = parts_of(period, module.folds)
+    jobs = [partial(errors, fold, part) for fold, part in enumerate(parts)]
+    made = [arrays["errors"].to(device) for arrays in ranks.results(jobs, turns=True)]
+    module.take_errors(made)
     module.use_folds(None)
 
 
-def _fingerprint(
-    prepared: Prepared, spec: ArchitectureSpec, settings: TrainingSettings, network: Any, seed: int
-) -> dict[str, str]:
+def _fingerprint(prepared: Prepared, request: Request, network: Any, seed: int) -> dict[str, str]:
     """What a checkpoint must agree with to be resumed, by name."""
     arrays = {**prepared.statistics.arrays(), "climatology": prepared.climatology.coefficients}
     # patience only says when to stop; the epochs belong to the schedule of the learning rate
-    chosen = {k: repr(v) for k, v in asdict(settings).items() if k != "patience"}
+    chosen = {k: repr(v) for k, v in asdict(request.settings).items() if k != "patience"}
     return {
         "data": hash_arrays(arrays, f"{prepared.split} {prepared.source.cycles[-1]}"),
-        "architecture": repr(spec),
+        "architecture": repr(request.spec),
         "network": repr(network),
         "seed": repr(int(seed)),
         **chosen,
@@ -262,14 +308,14 @@ def _fingerprint(
 
 def _run(trainer: Trainer, resume: bool, progress: bool) -> None:
     """Run with a progress bar over the epochs, from the checkpoint on; load the best weights."""
-    checkpoint = trainer.checkpoint
-    if checkpoint is not None and checkpoint.exists():
+    checkpoint, ranks = trainer.checkpoint, trainer.ranks
+    if checkpoint is not None and ranks.first(checkpoint.exists):
         if resume:
             trainer.load_checkpoint()
-        else:
+        elif ranks.leads:
             logger.warning("train: %s will be overwritten; resume=True goes on from it", checkpoint)
     name = "train the smoother" if trainer.smoother else "train"
-    with progress_bar(trainer.settings.epochs, name, progress, "epoch") as bar:
+    with progress_bar(trainer.settings.epochs, name, progress and ranks.leads, "epoch") as bar:
         bar.update(trainer.epoch)
 
         def report(row: dict[str, float]) -> None:
