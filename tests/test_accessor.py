@@ -27,6 +27,7 @@ VERBS = (
     "network",
     "increment",
     "departures",
+    "initial_conditions",
     "explain",
     "heat_content",
     "steric_height",

@@ -36,6 +36,7 @@ FLOORS = {
     "diagnostics": 7,
     "bridge": 8,
     "analysis": 8,
+    "conditions": 8,
     "initial": 8,
     "request": 9,
     "training": 9,

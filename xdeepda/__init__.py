@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xdeepda import architectures, baselines, datasets, plot
     from xdeepda.analysis import increment
     from xdeepda.assimilation import assimilate
+    from xdeepda.conditions import initial_conditions
     from xdeepda.diagnostics.extremes import marine_heatwave_days
     from xdeepda.diagnostics.heat import heat_content, steric_height
     from xdeepda.diagnostics.indices import index
@@ -61,6 +62,7 @@ _PUBLIC = {
     "increment": "xdeepda.analysis",
     "index": "xdeepda.diagnostics.indices",
     "influence": "xdeepda.impact",
+    "initial_conditions": "xdeepda.conditions",
     "isotherm_depth": "xdeepda.diagnostics.layers",
     "joints": "xdeepda.production.joints",
     "load_model": "xdeepda.model",
@@ -109,6 +111,7 @@ __all__ = [
     "increment",
     "index",
     "influence",
+    "initial_conditions",
     "isotherm_depth",
     "joints",
     "load_model",

@@ -65,6 +65,7 @@ class DeepDAAccessor:
     xdeepda.network : Sampling of these observations.
     xdeepda.increment : Analysis minus background of this analysis.
     xdeepda.departures : Observations minus this analysis, datum by datum.
+    xdeepda.initial_conditions : This analysis on the grid of a model that starts from it.
     xdeepda.explain : What happened to one observation of this ledger.
     xdeepda.verify : Compare this analysis and its spread with what is known better.
     xdeepda.osse : Observe this truth, and compare systems that look for it.
@@ -99,6 +100,7 @@ class DeepDAAccessor:
     network = Verb("xdeepda.observations.network")
     increment = Verb("xdeepda.analysis")
     departures = Verb("xdeepda.observations.departures")
+    initial_conditions = Verb("xdeepda.conditions")
     explain = Verb("xdeepda.observations.explanation")
     verify = Verb("xdeepda.verification.verb")
     osse = Verb("xdeepda.experiments")

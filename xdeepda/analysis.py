@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xdeepda import units as unit_tools
+from xdeepda.calendar import time_encoding
 from xdeepda.errors import InputError
 from xdeepda.model import Model
 from xdeepda.provenance import history_line, package_version
@@ -231,12 +232,7 @@ class Labels:
 
     def _time_encoding(self) -> dict[str, Any]:
         """Days since the first year; bounds must agree with their time axis to the letter."""
-        # datetime64 is proleptic, cftime's "gregorian" is what CF calls standard
-        names = {"standard": "proleptic_gregorian", "gregorian": "standard"}
-        calendar = names.get(self.calendar, self.calendar)
-        year = int(self.first // self.model.cycle.per_year)
-        unit = f"days since {year:04d}-01-01 00:00:00"
-        return {"units": unit, "calendar": calendar, "dtype": "float64"}
+        return time_encoding(int(self.first // self.model.cycle.per_year), self.calendar)
 
     def _labelled(self, block: Block, v: int, variable: str, part: str) -> xr.DataArray:
         """One variable of the result on the user's labels."""

@@ -281,6 +281,14 @@ def _dates(year: np.ndarray, day: np.ndarray, calendar: str) -> np.ndarray:
     return dates
 
 
+def time_encoding(year: int, calendar: str) -> dict[str, Any]:
+    """How a file keeps times: days since the start of a year, in a calendar by its CF name."""
+    # datetime64 is proleptic, cftime's "gregorian" is what CF calls standard
+    names = {"standard": "proleptic_gregorian", "gregorian": "standard"}
+    unit = f"days since {year:04d}-01-01 00:00:00"
+    return {"units": unit, "calendar": names.get(calendar, calendar), "dtype": "float64"}
+
+
 # ---- dates as users write them
 
 

@@ -145,6 +145,38 @@ def conservative_temperature(
     return _each(gsw.CT_from_t, salinity, celsius, pressure)
 
 
+def salinity_from(field: Field, absolute: xr.DataArray, pressure: xr.DataArray) -> xr.DataArray:
+    """Salinity as a field holds it, from absolute salinity: inverse of absolute_salinity."""
+    if field.array.attrs.get("standard_name") == "sea_water_absolute_salinity":
+        return unit_tools.convert(absolute, "g/kg", field.unit)
+    grid, practical = field.grid, absolute * (35 / STANDARD_SALINITY)
+    if grid.lat is not None and grid.lon is not None:
+        import gsw
+
+        lon = xr.DataArray(grid.lon, dims="lon", coords={"lon": grid.lon})
+        lat = xr.DataArray(grid.lat, dims="lat", coords={"lat": grid.lat})
+        practical = _each(gsw.SP_from_SA, absolute, pressure, lon, lat).fillna(practical)
+    return unit_tools.convert(practical, "psu", field.unit)
+
+
+def temperature_from(
+    field: Field,
+    kind: str,
+    conservative: xr.DataArray,
+    salinity: xr.DataArray | float,
+    pressure: xr.DataArray,
+) -> xr.DataArray:
+    """Temperature as a field holds it: inverse of conservative_temperature."""
+    import gsw
+
+    celsius = conservative
+    if kind == "potential":
+        celsius = _each(gsw.pt_from_CT, salinity, conservative)
+    elif kind == "in-situ":
+        celsius = _each(gsw.t_from_CT, salinity, conservative, pressure)
+    return unit_tools.convert(celsius, "degC", field.unit)
+
+
 def density(salinity: Any, temperature: xr.DataArray, pressure: Any) -> xr.DataArray:
     """Density in kg m-3 at a pressure in dbar."""
     import gsw

@@ -23,6 +23,8 @@ class Regridder:
     ----------
     source, target : Grid
         With the same axes.
+    least : float
+        A cell whose known weights sum to less has no value; by default all must be known.
 
     Examples
     --------
@@ -32,7 +34,8 @@ class Regridder:
     [0.5, 2.5]
     """
 
-    def __init__(self, source: Grid, target: Grid) -> None:
+    def __init__(self, source: Grid, target: Grid, least: float = COVERED) -> None:
+        self.least = least
         self.same = not source.differences(target)
         if self.same:
             return
@@ -59,7 +62,7 @@ class Regridder:
         filled = self._apply(np.where(there, values, 0.0))
         covered = self._apply(there.astype(np.float64))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(covered > COVERED, filled / covered, np.nan)
+            return np.where(covered > self.least, filled / covered, np.nan)
 
     def _apply(self, values: np.ndarray) -> np.ndarray:
         """Product with the three matrices."""
