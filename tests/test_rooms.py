@@ -47,6 +47,7 @@ FLOORS = {
     "baselines": 10,
     "impact": 10,
     "plot": 10,
+    "reporting": 11,
     "inspection": 10,
     "accessor": 12,
     "__init__": 13,

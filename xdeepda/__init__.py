@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from xdeepda.options import set_options
     from xdeepda.production.joints import joints
     from xdeepda.realtime import update
+    from xdeepda.reporting.verb import report
     from xdeepda.training import train
     from xdeepda.verification.table import to_table
     from xdeepda.verification.verb import verify
@@ -77,6 +78,7 @@ _PUBLIC = {
     "plot": "",
     "quality_control": "xdeepda.observations.qc",
     "quality_report": "xdeepda.observations.qc",
+    "report": "xdeepda.reporting.verb",
     "seasonal_cycle": "xdeepda.diagnostics.seasons",
     "set_options": "xdeepda.options",
     "static_stability": "xdeepda.diagnostics.stability",
@@ -126,6 +128,7 @@ __all__ = [
     "plot",
     "quality_control",
     "quality_report",
+    "report",
     "seasonal_cycle",
     "set_options",
     "static_stability",

@@ -23,6 +23,7 @@ class Plots:
     section = Verb("xdeepda.plot", "xdeepda.plot")
     profile = Verb("xdeepda.plot", "xdeepda.plot")
     hovmoller = Verb("xdeepda.plot", "xdeepda.plot")
+    series = Verb("xdeepda.plot", "xdeepda.plot")
     by_depth = Verb("xdeepda.plot", "xdeepda.plot")
     rank_histogram = Verb("xdeepda.plot", "xdeepda.plot")
     innovations = Verb("xdeepda.plot", "xdeepda.plot")
@@ -85,6 +86,7 @@ class DeepDAAccessor:
     xdeepda.static_stability : Heavier water above lighter.
     xdeepda.eofs : Empirical orthogonal functions.
     xdeepda.over_members : Mean and spread over members.
+    xdeepda.report : A page with the pictures and tables that a reviewer would ask for.
     xdeepda.plot : Pictures: ``.plot.map()``, ``.plot.section()``, ...
     """
 
@@ -120,6 +122,7 @@ class DeepDAAccessor:
     static_stability = Verb("xdeepda.diagnostics.stability")
     eofs = Verb("xdeepda.diagnostics.modes")
     over_members = Verb("xdeepda.diagnostics.members")
+    report = Verb("xdeepda.reporting.verb")
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj

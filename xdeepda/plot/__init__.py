@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from xdeepda.plot.covered import coverage
 from xdeepda.plot.departed import innovations
+from xdeepda.plot.lines import series
 from xdeepda.plot.maps import map
 from xdeepda.plot.moving import animate
 from xdeepda.plot.planes import hovmoller, section
@@ -28,4 +29,5 @@ __all__ = [
     "profile",
     "rank_histogram",
     "section",
+    "series",
 ]

@@ -14,6 +14,7 @@ from xdeepda.observations.departures import analysed_variables
 from xdeepda.observations.flags import rejected
 from xdeepda.observations.table import as_table, is_gridded
 from xdeepda.plot.looking import view, with_axes
+from xdeepda.plot.measured import is_departures
 from xdeepda.plot.style import colour_map, depth_axis, new_axes, time_axis
 
 #: Edges of the layers that points are counted in, metres.
@@ -38,9 +39,9 @@ def coverage(
     Parameters
     ----------
     obs : observations, or an analysis
-        Points in any form that ``assimilate`` takes, fields of :func:`xdeepda.superob`
-        (counted by cells), or an analysis (by the observations that it used).  Rows that
-        are flagged as bad, or hold no value, do not count.
+        Points in any form that ``assimilate`` takes, departures or a ledger, fields of
+        :func:`xdeepda.superob` (counted by cells), or an analysis (by the observations that
+        it used).  Rows that are flagged as bad, or hold no value, do not count.
     by : str, optional
         ``"depth"``, or a column of the table: ``"instrument"``, ``"platform"``,
         ``"source"``, ``"variable"``, ...; by default the instrument where it is known, else
@@ -106,12 +107,18 @@ def _of_points(
     obs: Any, by: str | None, var: str | None, cycle: Cycle | None, problems: Problems
 ) -> _Counted | None:
     """Count the rows of a table."""
-    try:
-        table = as_table(obs, var=var)
-    except InputError as refused:
-        problems.absorb(refused)
-        return None
-    good = np.isfinite(table["value"].values) & ~rejected(table["qc"].values)
+    if is_departures(obs):
+        # they were understood before, and may lack an axis
+        table, value = _of_variable(obs, var), "observed"
+    else:
+        try:
+            table, value = as_table(obs, var=var), "value"
+        except InputError as refused:
+            problems.absorb(refused)
+            return None
+    good = np.isfinite(np.asarray(table[value].values, dtype=float))
+    if "qc" in table.variables:
+        good &= ~rejected(table["qc"].values)
     columns = [c for c in ("variable", *TEXT) if c in table.variables]
     if by is None:
         by = "instrument" if "instrument" in columns else "depth"
@@ -137,6 +144,14 @@ def _of_points(
     every = numbers.min() + np.arange(counts.shape[1])
     words = f"observations in a {cycle.name}"
     return _Counted(counts, every, cycle.per_year, groups, words, by)
+
+
+def _of_variable(rows: xr.Dataset, var: str | None) -> xr.Dataset:
+    """Departures of one variable of the analysis."""
+    if var is None:
+        return rows
+    own = np.asarray(rows["analysed_variable"].values).astype(str) == var
+    return rows.isel(obs=np.flatnonzero(own))
 
 
 def _layers(depth: np.ndarray) -> tuple[np.ndarray, Any]:

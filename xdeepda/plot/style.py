@@ -206,7 +206,11 @@ def degree_axis(ax: Any, axis: str, which: str, edges: np.ndarray) -> None:
     from matplotlib.ticker import MaxNLocator
 
     its = getattr(ax, f"{which}axis")
-    its.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 1.5, 2, 3, 6, 10]))
+    box = ax.get_position()
+    wide, high = ax.figure.get_size_inches()
+    room = box.width * wide / 0.75 if which == "x" else box.height * high / 0.4
+    most = int(np.clip(room, 3, 9))
+    its.set_major_locator(MaxNLocator(nbins=most, steps=[1, 1.5, 2, 3, 6, 10]))
     its.set_major_formatter(lambda value, _: words_of(axis, value))
     getattr(ax, f"set_{which}lim")(float(edges[0]), float(edges[-1]))
     getattr(ax, f"set_{which}label")("")

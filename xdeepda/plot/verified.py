@@ -81,7 +81,8 @@ def by_depth(
     _finish(ax, first[statistic], statistic)
     depth = first["depth"].values
     depth_axis(ax, np.array([0.0, depth[-1] * 1.05]), yscale)
-    ax.legend(fontsize="small")
+    if len(ax.get_legend_handles_labels()[1]) > 1:
+        ax.legend(fontsize="small")
     return ax
 
 
@@ -174,6 +175,7 @@ def _finish(ax: Any, da: xr.DataArray, statistic: str) -> None:
     """Label and limits of the statistic."""
     words, unit = da.attrs.get("long_name", statistic), da.attrs.get("units", "1")
     ax.set_xlabel(words if unit == "1" else f"{words} [{unit}]")
+    ax.locator_params(axis="x", nbins=5)
     if float(da.min()) >= 0:
         ax.set_xlim(left=0)
     else:

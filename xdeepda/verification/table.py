@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KIND = "xdeepda verification"
 
 #: Columns of the short table, those that are there.
-_SHORT = (
+SHORT = (
     "count", "missing", "bias", "rmse", "skill_climatology", "skill_background", "acc",
     "spread_skill", "member_spread_skill", "crps",
 )  # fmt: skip
@@ -105,13 +105,13 @@ def as_text(scores: Any) -> str:
     """Short table with half the widths of the intervals, for the repr."""
     if beside := [d for d in BESIDE if d in scores.dims]:
         return _side_by_side(scores, beside[0])
-    wanted = [n for n in _SHORT if n in scores and scores[n].notnull().any()]
+    wanted = [n for n in SHORT if n in scores and scores[n].notnull().any()]
     if not (scores["missing"] > 0).any():
         wanted = [n for n in wanted if n != "missing"]
     frame = to_table(scores, wanted)
     shown = frame[wanted].astype(object)
     for name in wanted:
-        shown[name] = _cells(frame, name)
+        shown[name] = texts(frame, name)
     units = {n: scores[n].attrs.get("units", "1") for n in wanted}
     head = ", ".join(f"{n} ({u})" for n, u in units.items() if u != "1")
     return "\n".join([*_head(scores), f"  units: {head}", shown.to_string()])
@@ -128,11 +128,11 @@ def _side_by_side(scores: xr.Dataset, dim: str) -> str:
         columns: dict[str, Any] = {}
         if name == "rmse":
             first = to_table(scores.isel({dim: 0}), ["count", *standards], intervals=False)
-            columns = {n: _cells(first, n) for n in ("count", *standards)}
+            columns = {n: texts(first, n) for n in ("count", *standards)}
             index = first.index
         for n, system in enumerate(systems):
             frame = to_table(scores.isel({dim: n}), name)
-            columns[system] = _cells(frame, name)
+            columns[system] = texts(frame, name)
             index = frame.index
         unit = scores[name].attrs.get("units", "1")
         words = scores[name].attrs.get("long_name", name)
@@ -142,12 +142,12 @@ def _side_by_side(scores: xr.Dataset, dim: str) -> str:
     if apart:
         frame = to_table(scores.isel({dim: 0}), apart)
         unit = scores[apart[0]].attrs.get("units", "1")
-        shown = pd.DataFrame({n: _cells(frame, n) for n in apart}, index=frame.index)
+        shown = pd.DataFrame({n: texts(frame, n) for n in apart}, index=frame.index)
         blocks += [f"\ndifference between {' and '.join(systems)} ({unit})", shown.to_string()]
     return "\n".join([*_head(scores), *blocks])
 
 
-def _cells(frame: pd.DataFrame, name: str) -> list[str]:
+def texts(frame: pd.DataFrame, name: str) -> list[str]:
     """Texts of a column, with its intervals."""
     low, high = (frame.get(f"{name}_{end}") for end in ("low", "high"))
     return [
