@@ -38,6 +38,7 @@ FLOORS = {
     "analysis": 8,
     "conditions": 8,
     "initial": 8,
+    "forecasts": 9,
     "request": 9,
     "training": 9,
     "production": 10,

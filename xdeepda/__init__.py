@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xdeepda.diagnostics.stability import static_stability
     from xdeepda.diagnostics.trends import drift, trend
     from xdeepda.experiments import ose, osse, withheld_experiment
+    from xdeepda.forecasts import Forecast
     from xdeepda.impact import degrees_of_freedom, design, influence
     from xdeepda.model import Model, load_model
     from xdeepda.observations.departures import departures
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 #: Public name -> module that defines it.
 _PUBLIC = {
+    "Forecast": "xdeepda.forecasts",
     "Model": "xdeepda.model",
     "Network": "xdeepda.observations.network",
     "anomalies": "xdeepda.diagnostics.seasons",
@@ -95,6 +97,7 @@ _PUBLIC = {
 
 __all__ = [
     "DeepDAAccessor",
+    "Forecast",
     "Model",
     "Network",
     "__version__",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ import xarray as xr
 
 from xdeepda.analysis import Labels, attributes_of
 from xdeepda.calendar import Cycle
-from xdeepda.errors import DivergenceError, MemoryForeseenError, Problems
+from xdeepda.errors import DivergenceError, ForecastError, MemoryForeseenError, Problems
+from xdeepda.forecasts import Forecast, Stepper, check_models, forecast_of
 from xdeepda.initial import initial_states
 from xdeepda.model import Model
 from xdeepda.observations.checks import Checks, Screen, checks_of, correlation_length
@@ -64,6 +65,8 @@ class Wishes:
         Folder for the analysis.
     division : Division, optional
         Into streams.
+    forecast : Forecast, optional
+        In place of those of the models.
     """
 
     checks: Checks | None
@@ -71,6 +74,7 @@ class Wishes:
     path: Path | None
     store: Path | None
     division: Division | None = None
+    forecast: Forecast | None = None
 
     @property
     def need_records(self) -> bool:
@@ -89,6 +93,16 @@ class Wishes:
         check_client(client if division else None, folder, problems)
         return replace(self, division=division)
 
+    def forecasting(self, given: Any, models: list[Model], problems: Problems) -> Wishes:
+        """Wishes with the forecast that is asked for, checked."""
+        forecast = forecast_of(given, models[0], problems, stored=self.store is not None)
+        check_models(forecast, models, problems)
+        if forecast is not None and self.division is not None:
+            problems.add(
+                "forecast= cannot be cut into streams", todo="leave streams= or forecast= out"
+            )
+        return replace(self, forecast=forecast)
+
 
 def assimilate(
     ds: xr.Dataset | xr.DataArray,
@@ -100,6 +114,7 @@ def assimilate(
     keep_members: bool = False,
     climatology: str | xr.Dataset | xr.DataArray = "model",
     checks: Any = None,
+    forecast: Forecast | Callable[[xr.Dataset], xr.Dataset] | None = None,
     store: str | os.PathLike[str] | None = None,
     streams: int | None = None,
     spinup: Any = None,
@@ -144,6 +159,10 @@ def assimilate(
         theirs, and a profile of which more than ``profile`` (0.5) fails goes as a
         whole.  A mapping sets these, ``background`` and ``buddy`` (True or False) and
         others by name; see :class:`xdeepda.observations.checks.Checks`.
+    forecast : callable or Forecast, optional
+        Takes the analysis of a cycle, as a Dataset of full fields, to the background of the
+        next, in place of the model's own forecast: another emulator, or a numerical model;
+        :class:`xdeepda.Forecast` declares anomalies, members, units, a name and its error.
     store : path, optional
         Folder of a zarr store to write to as it goes.  The result is then lazy; memory
         does not grow with the number of cycles.  Called again with the same arguments
@@ -199,6 +218,8 @@ def assimilate(
         If the store cannot be written, such as on a full disk; what is kept is told.
     LostProcessError
         If workers of a cluster are lost again and again.
+    ForecastError
+        If `forecast` fails, or what it returns cannot be used; the cycle is named.
     DivergenceError
         If a number that is not finite appears; cycle, member and cell are named.
 
@@ -214,6 +235,7 @@ def assimilate(
     lead = common_model(models)
     wishes = _wishes(checks, ledger, store, problems)
     wishes = wishes.divided(streams, spinup, client, lead.cycle, problems)
+    wishes = wishes.forecasting(forecast, models, problems)
     inputs = prepare(
         ds, obs, models, lead, members=members, times=times,
         climatology=climatology, problems=problems, need_records=wishes.need_records,
@@ -226,12 +248,13 @@ def assimilate(
     labels = _labels(inputs, wishes, kept, len(initial[0]), seed)
     screen = _screen(inputs, wishes.checks)
     account = Account(inputs, _ledger(inputs) if wishes.ledger else None, screen)
+    stepper = _stepper(inputs, wishes.forecast)
 
     def conduct(output: InMemory | Store) -> None:
         """Cycle into memory or into a store."""
         cycling = _conduct(
-            inputs, initial, screen, keep_members=keep_members, show_members=wishes.ledger,
-            device=device, seed=seed,
+            inputs, initial, screen, stepper=stepper, keep_members=keep_members,
+            show_members=wishes.ledger, device=device, seed=seed,
         )  # fmt: skip
         _cycle(cycling, output, account, progress)
 
@@ -290,9 +313,9 @@ def _cycle(cycling: Cycling, output: InMemory | Store, account: Account, progres
                 output.after(position, cycling)
                 bar.update(1)
             output.ended(cycling)
-        except DivergenceError as error:
+        except (DivergenceError, ForecastError) as error:
             if isinstance(output, Store):
-                raise DivergenceError(f"{error}; {output.keep()}") from None
+                raise type(error)(f"{error}; {output.keep()}") from error.__cause__
             raise
 
 
@@ -306,6 +329,8 @@ def _labels(inputs: Inputs, wishes: Wishes, kept: int | None, members: int, seed
         attributes["checks"] = json.dumps(wishes.checks.to_dict())
     if wishes.path is not None:
         attributes["ledger"] = str(wishes.path)
+    if wishes.forecast is not None:
+        attributes["forecast"] = wishes.forecast.identity
     return Labels(
         inputs.source, inputs.lead, inputs.calendar, int(inputs.wanted[0]), members=kept,
         attributes=attributes, models=len(hashes),
@@ -374,6 +399,13 @@ def _conduct(
     from xdeepda.production.cycling import Cycling
 
     return Cycling(inputs, initial, screen, **settings)
+
+
+def _stepper(inputs: Inputs, forecast: Forecast | None) -> Stepper | None:
+    """Forecast of the user ready to step, where there is one."""
+    if forecast is None:
+        return None
+    return Stepper(forecast, inputs.source, inputs.lead, inputs.calendar)
 
 
 def _check_memory(inputs: Inputs, fields: int, cycles: int, todo: str) -> None:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from xdeepda.grid import Grid
     from xdeepda.model import Model
 
-#: A spread is at its largest from this share of the climatological variance on: rounding of
-#: float32 and of the conversion of units.
+#: Share of the climatological variance from which on a spread is at its largest, but for rounding.
 _CAPPED = 1 - 1e-5
 
 
@@ -257,9 +256,30 @@ class Conductor:
             )
 
     @torch.inference_mode()
-    def forecast(self, fraction: float) -> None:
-        """Go on to the background of the next cycle, at `fraction` of the year."""
+    def forecast(
+        self, fraction: float, other: np.ndarray | None = None, error: np.ndarray | None = None
+    ) -> None:
+        """Go on to the background of the next cycle, at `fraction` of the year.
+
+        `other`: anomalies (members, variable, nz, ny, nx) that another forecast makes of
+        :meth:`anomalies`; `error`: its standard deviation after one step, (variable, nz, ny,
+        nx); by it the variance grows, to the climatological one at last.
+        """
         self.background = self.module.forecast(self.state, self.tensors.season(fraction))
+        if other is None:
+            return
+        mean = self.tensors.normalise(other.reshape(-1, *self.tensors.shape))
+        self.background = self.module.replaced(self.background, mean)
+        if error is not None:
+            climate = self.module.clim_variance
+            grown = self.tensors.normalise(error.reshape(1, *self.tensors.shape)) ** 2
+            lost = (grown / climate.clamp_min(1e-12)).clamp_max(1)
+            variance = self.state.variance + lost * (climate - self.state.variance)
+            self.background = self.background._replace(variance=variance)
+
+    def anomalies(self) -> np.ndarray:
+        """Analysed anomalies of the members, (members, variable, nz, ny, nx), NaN on land."""
+        return self.tensors.denormalise(self.state.mean)
 
     @torch.inference_mode()
     def background_fields(self) -> tuple[np.ndarray, np.ndarray]:
@@ -398,8 +418,7 @@ class Conductor:
         factor = self.model.calibration["analysis"].astype(np.float32)
         scale = torch.from_numpy(factor).to(self.tensors.device)[:, None, None]
         given, climate = self.tensors.normalise(spread[None]) ** 2, self.module.clim_variance
-        # what is given out is no more than climatological: how much more it was is not known
-        # from what was written, and at that much nothing is known
+        # what is given out is at most climatological: how much more it was is not known there
         unknown = given > _CAPPED * climate
         variance = torch.where(unknown, torch.maximum(given / scale, climate), given / scale)
         return variance.expand(self.members, *self.tensors.shape).contiguous()

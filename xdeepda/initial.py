@@ -84,7 +84,7 @@ def initial_anomalies(
     calendar_cycle = source.cycles[0] if len(source) else None
     if calendar_cycle is not None:
         before = model.cycle.year_fraction([calendar_cycle], source.calendar)
-    return _anomaly_states(states, source, model, before)
+    return anomaly_states(states, source, model, before)
 
 
 def check_members(source: RunSource, model: Model, members: object, problems: Problems) -> None:
@@ -117,7 +117,7 @@ def initial_spread(source: RunSource, model: Model) -> np.ndarray | None:
     return np.concatenate(parts)
 
 
-def _anomaly_states(
+def anomaly_states(
     states: np.ndarray, source: RunSource, model: Model, fraction: np.ndarray
 ) -> np.ndarray:
     """Anomalies of states (n, variable, nz, ny, nx) at one place in the year."""
@@ -159,7 +159,7 @@ def _from_run(
     years = rng.choice(candidates, size=members, replace=False)
     fraction = model.cycle.year_fraction(source.cycles[years], source.calendar)
     states = [
-        _anomaly_states(source.read(int(y), int(y) + 1), source, model, fraction[n : n + 1])
+        anomaly_states(source.read(int(y), int(y) + 1), source, model, fraction[n : n + 1])
         for n, y in enumerate(years)
     ]
     return np.concatenate(states)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from xdeepda.assimilation import (
     _finish,
     _ledger,
     _screen,
+    _stepper,
 )
 from xdeepda.errors import InputError, Problems
+from xdeepda.forecasts import Forecast, forecast_of
 from xdeepda.model import Model
 from xdeepda.observations.checks import Checks
 from xdeepda.options import check_machine
@@ -56,6 +59,7 @@ def update(
     model: Model | str | os.PathLike[str] | Sequence[Model | str | os.PathLike[str]],
     store: str | os.PathLike[str] | None = None,
     times: Any = None,
+    forecast: Forecast | Callable[[xr.Dataset], xr.Dataset] | None = None,
     device: str | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -80,6 +84,8 @@ def update(
     times : array-like of times, optional
         Cycles to give out, after the end of the analysis; by default all until the last
         observation.
+    forecast : callable or Forecast, optional
+        The same that made the analysis, if it was not made by the model's own.
     device : str, optional
         See :func:`xdeepda.set_options`.
     progress : bool
@@ -99,6 +105,8 @@ def update(
         year or more without any, ...
     StoreError
         If the store cannot be written; what is kept is told.
+    ForecastError
+        If `forecast` fails, or what it returns cannot be used; the cycle is named.
     DivergenceError
         If a number that is not finite appears; cycle, member and cell are named.
 
@@ -128,7 +136,8 @@ def update(
     try:
         left = left_of(keeper, analysis, problems)
         _check_models(left, models, problems)
-        return _update(keeper, left, models, obs, problems, times, device, progress)
+        chosen = _forecast(forecast, left, models, problems)
+        return _update(keeper, left, models, obs, problems, times, chosen, device, progress)
     finally:
         keeper.release()
 
@@ -153,6 +162,21 @@ def _check_models(left: Left | None, models: Sequence[Model], problems: Problems
             )
 
 
+def _forecast(
+    given: Any, left: Left | None, models: Sequence[Model], problems: Problems
+) -> Forecast | None:
+    """Forecast of the user, which must be that of the analysis."""
+    forecast = forecast_of(given, models[0], problems, stored=True) if models else None
+    mine = None if forecast is None else forecast.identity
+    if left is not None and mine != left.request.get("forecast"):
+        problems.add(
+            "the analysis was made with another forecast",
+            found=mine or "the model's own",
+            expected=left.request.get("forecast", "the model's own"),
+        )
+    return forecast
+
+
 def _update(
     keeper: Keeper,
     left: Left | None,
@@ -160,6 +184,7 @@ def _update(
     obs: Any,
     problems: Problems,
     times: Any,
+    forecast: Forecast | None,
     device: str | None,
     progress: bool,
 ) -> xr.Dataset:
@@ -167,7 +192,7 @@ def _update(
     if left is None:
         problems.raise_if_any()
     assert left is not None
-    wishes = _wishes(left, keeper.store, problems)
+    wishes = replace(_wishes(left, keeper.store, problems), forecast=forecast)
     lead = common_model(models)
     source = RunSource(
         left.template, list(lead.variables), lead.cycle, problems=problems, need_time=False
@@ -246,7 +271,8 @@ def _go_on(
         channels = inputs.lead.wet.reshape(-1, *inputs.lead.wet.shape[2:])
         nothing = np.zeros((left.members, *channels.shape), dtype=np.float32)
         cycling = _conduct(
-            inputs, [nothing] * len(inputs.models), screen, keep_members=left.keep_members,
+            inputs, [nothing] * len(inputs.models), screen,
+            stepper=_stepper(inputs, wishes.forecast), keep_members=left.keep_members,
             show_members=wishes.ledger, device=device, seed=left.seed,
         )  # fmt: skip
         _cycle(cycling, stored, account, progress)

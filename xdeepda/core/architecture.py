@@ -47,6 +47,10 @@ class Architecture(nn.Module):
     fitted: str | None = None
     #: Later cycles whose observations enter an analysis: 0 for a filter.
     lag = 0
+    #: Why no other forecast can make its background; None if any can.
+    fixed_background: str | None = None
+    #: Why the error of another forecast is of no use to it; None if it is.
+    fixed_growth: str | None = None
     #: Largest analysis anomaly in climatological standard deviations, where there is a guard.
     cap: float | None = None
 
@@ -74,6 +78,13 @@ class Architecture(nn.Module):
         memory = self.memory()
         variance = memory**2 * state.variance + (1 - memory**2) * self.clim_variance
         return State(memory * state.mean, variance)
+
+    def replaced(self, background: State, mean: Tensor) -> State:
+        """Background with the mean (B, C, Y, X) of another forecast in place of its own.
+
+        Its variance stays; what is carried besides moves as the mean does.
+        """
+        return background._replace(mean=mean * self.wet)
 
     def use_folds(self, fold: Tensor | None) -> None:
         """Say which part of the control run each row of the batch is of; None for other years."""
@@ -121,6 +132,7 @@ class ClimatologyArchitecture(Architecture):
     """Baseline: anomaly zero, climatological variance, whatever is observed."""
 
     trainable = False
+    fixed_background = "its analysis is the climatology, whatever the background"
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Return no anomaly."""

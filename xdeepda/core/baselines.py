@@ -78,6 +78,8 @@ class OIArchitecture(EnOIArchitecture):
     For the parameters see :class:`EnOIArchitecture`.
     """
 
+    fixed_growth = "its background error is climatological"
+
     def __init__(
         self,
         geometry: Geometry,
@@ -129,6 +131,7 @@ class KalmanArchitecture(Architecture):
     """
 
     trainable = False
+    fixed_growth = "its covariance follows the linear inverse model"
 
     def __init__(
         self,
@@ -146,6 +149,10 @@ class KalmanArchitecture(Architecture):
     def forecast(self, state: State, season: Tensor) -> State:
         """Background by the linear inverse model."""
         return self._state(*self.filter.forecast(*self.filter.unpack(state)))
+
+    def replaced(self, background: State, mean: Tensor) -> State:
+        """Background of another mean, as far as the patterns hold it."""
+        return self._state(*self.filter.following(background, mean))
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Analysis of the filter, as fields."""
@@ -181,6 +188,7 @@ class CombinedArchitecture(Architecture):
     """
 
     trainable = False
+    fixed_growth = "its covariance follows the linear inverse model"
     rest_memory: Tensor
 
     def __init__(
@@ -221,6 +229,11 @@ class CombinedArchitecture(Architecture):
         memory = self.rest_memory**self.damping
         grown = memory**2 * variance + (1 - memory**2) * self.filter.rest
         return self._state(*later, memory * rest, self.filter.variance(later[1]) + grown)
+
+    def replaced(self, background: State, mean: Tensor) -> State:
+        """Background of another mean: the patterns take what they hold of the difference."""
+        carried = packed(*self.filter.following(background, mean))
+        return State(mean * self.wet, background.variance, carried)
 
     def analyse(self, background: State, observed: Observed) -> State:
         """Filter first, then EnOI of what it leaves."""

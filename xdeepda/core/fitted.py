@@ -289,6 +289,15 @@ class ReducedFilter(nn.Module):
         spectrum = torch.diag(self.exact(self.spectrum))
         return self.exact(coefficients), share[:, None, None] * spectrum
 
+    def following(self, background: State, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients and covariance of a background that is given another mean (B, C, Y, X).
+
+        The coefficients move by the projection of the difference.
+        """
+        coefficients, covariance = self.unpack(background)
+        moved, _ = self.unpack(State(mean - background.mean, background.variance))
+        return coefficients + moved, covariance
+
     def unobserved(self) -> Tensor:
         """Covariance (k, k) of the filter that never sees an observation.
 

@@ -278,6 +278,11 @@ class HybridArchitecture(InnovationArchitecture):
         variance = state.variance + lost.clamp_max(1.0) * (self.clim_variance - state.variance)
         return State(mean * self.wet, variance, later)
 
+    def replaced(self, background: State, mean: Tensor) -> State:
+        """Background of another mean; the filter beside is corrected by the same difference."""
+        carried = packed(*self.classical.filter.following(background, mean))
+        return State(mean * self.wet, background.variance, carried)
+
     def _informed(self, variance: Tensor) -> Tensor:
         """Root of the share of the variance that is known, exactly 0 where next to nothing is."""
         # no gradient of the training goes here: its slope has no end where little is known

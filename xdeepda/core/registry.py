@@ -34,6 +34,7 @@ class DeepDA2024Architecture(Architecture):
     """
 
     predicts_variance = False
+    fixed_growth = "it predicts no error variance"
 
     def __init__(self, geometry: Geometry, *, quirks: tuple[str, ...] = ()) -> None:
         super().__init__(geometry)
@@ -77,6 +78,12 @@ _MODULES: dict[str, type[Architecture]] = {
 def is_trainable(name: str) -> bool:
     """Whether an architecture has weights to train."""
     return _MODULES[name].trainable
+
+
+def why_not_replaced(name: str) -> tuple[str | None, str | None]:
+    """Why the background of an architecture, and its error, cannot be another forecast's."""
+    module = _MODULES[name]
+    return module.fixed_background, module.fixed_growth
 
 
 def build(name: str, settings: dict[str, Any], geometry: Geometry, seed: int = 0) -> Architecture:

@@ -15,6 +15,7 @@ import numpy as np
 from xdeepda.analysis import CycleCells, Fields, absolute_fields
 from xdeepda.bridge import Conductor, CycleResult
 from xdeepda.errors import DivergenceError
+from xdeepda.forecasts import Stepper
 from xdeepda.initial import draws_of, initial_spread
 from xdeepda.observations.checks import Screen
 from xdeepda.production.models import combine
@@ -33,6 +34,8 @@ class Cycling:
         Initial anomalies of each model, in the units of the variables.
     screen : Screen, optional
         Judges the data of each cycle against the background.
+    stepper : Stepper, optional
+        A forecast of the user in place of those of the models.
     keep_members, show_members, device, seed
         See :class:`xdeepda.bridge.Conductor`.
     """
@@ -43,12 +46,13 @@ class Cycling:
         initial: list[np.ndarray],
         screen: Screen | None,
         *,
+        stepper: Stepper | None = None,
         keep_members: bool,
         show_members: bool,
         device: str | None,
         seed: int,
     ) -> None:
-        self.inputs, self.screen = inputs, screen
+        self.inputs, self.screen, self.stepper = inputs, screen, stepper
         #: Results of each model that wait for those of the others.
         self.queues: list[deque[CycleResult]] = [deque() for _ in inputs.models]
         self.conductors = [
@@ -84,6 +88,8 @@ class Cycling:
         ------
         DivergenceError
             If a number that is not finite appears; model, cycle, member and cell are named.
+        ForecastError
+            If the forecast of the user cannot be used; the cycle is named.
         """
         numbers = iter(map(int, self.inputs.cycles[start:]))
         for number in map(int, self.inputs.cycles[start + self.ahead :]):
@@ -119,8 +125,8 @@ class Cycling:
         """Forecast, check and analyse one cycle with all models."""
         place = self.inputs.lead.cycle.year_fraction([number], self.inputs.calendar)
         fraction, climates = float(place[0]), self._climates(number)
-        for conductor in self.conductors:
-            conductor.forecast(fraction)
+        for position in range(len(self.conductors)):
+            self._forecast(position, number, fraction, climates[position])
         if self.screen is not None:
             self._check(self.screen, number, climates)
         cells = self.inputs.at(number)
@@ -133,6 +139,17 @@ class Cycling:
                     raise
                 raise DivergenceError(f"model {position} of the list: {error}") from None
             self.queues[position].extend([] if result is None else [result])
+
+    def _forecast(self, position: int, number: int, fraction: float, climate: np.ndarray) -> None:
+        """Background of one model, by its own forecast or by that of the user."""
+        conductor, stepper = self.conductors[position], self.stepper
+        if stepper is None:
+            conductor.forecast(fraction)
+            return
+        before = self._climates(number - 1)[position]
+        model = self.inputs.models[position]
+        made = stepper(conductor.anomalies(), before, climate, number, model)
+        conductor.forecast(fraction, made, stepper.error)
 
     def _check(self, screen: Screen, number: int, climates: list[np.ndarray]) -> None:
         """Let the data of a cycle be checked, and note what is left if any was rejected."""

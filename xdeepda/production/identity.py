@@ -25,7 +25,9 @@ def request_of(
     start = {f"spread {n}": s for n, s in enumerate(spreads) if s is not None}
     start |= {f"initial {n}": states for n, states in enumerate(initial)}
     climates = {f"{n}": c.coefficients for n, c in enumerate(inputs.climatologies)}
-    attributes = {k: v for k, v in labels.attributes.items() if k in ("checks", "ledger")}
+    attributes = labels.attributes
+    # only where there is one, so that stores that were begun before it existed are gone on with
+    forecast = {k: attributes[k] for k in ("forecast",) if k in attributes}
     return {
         "model": " ".join(model.hash for model in inputs.models),
         "observations": _hash_of_cells(inputs),
@@ -39,6 +41,7 @@ def request_of(
         "labels": _hash_of_labels(labels, inputs.wanted),
         "checks": attributes.get("checks", "none"),
         "ledger": attributes.get("ledger", "none"),
+        **forecast,
     }
 
 
