@@ -47,10 +47,6 @@ class ForecastError(DeepDAError, ValueError):
     """A forecast that the user gave has failed, or cannot be used; its cycle is named."""
 
 
-class ForecastError(DeepDAError, ValueError):
-    """A forecast that the user gave has failed, or cannot be used; its cycle is named."""
-
-
 class DivergenceError(DeepDAError, ArithmeticError):
     """A number that is not finite, or not bounded, appeared in a calculation."""
 
