@@ -74,12 +74,14 @@ def test_levels_below_continue_the_deepest_and_places_beyond_the_border():
 def test_means_of_thick_levels_are_kept_where_the_profile_is_monotonic(seed):
     rng = np.random.default_rng(seed)
     edges = np.concatenate([[0.0], np.cumsum(rng.uniform(20, 60, 6))])
-    source = Grid((edges[1:] + edges[:-1]) / 2, None, None)
+    columns = np.arange(3.0)
+    source = Grid((edges[1:] + edges[:-1]) / 2, None, columns)
     fine = np.linspace(0, edges[-1], 200)
-    target = Grid((fine[1:] + fine[:-1]) / 2, None, None)
-    profile = 20 * np.exp(-source.depth / 100)
-    out = Transfer(source, target, (edges, fine))(profile[:, None, None])[:, 0, 0]
-    share = overlaps(edges, fine)
+    target = Grid((fine[1:] + fine[:-1]) / 2, None, columns)
+    # the column in the middle has no extreme of its level
+    profiles = np.exp(-source.depth / 100)[:, None] * np.array([10.0, 20.0, 30.0])
+    out = Transfer(source, target, (edges, fine))(profiles[:, None, :])[:, 0, 1]
+    share, profile = overlaps(edges, fine), profiles[:, 1]
     means = share @ out / share.sum(axis=1)
     np.testing.assert_allclose(means, profile, atol=0.04)
     # straight lines between the means would be too warm

@@ -112,8 +112,11 @@ class Transfer:
         """
         if self._means is None or len(values) < 2:
             return values
-        # the outermost levels continue to their edges, less steeply than to their neighbours
-        ends = values[[0, -1]] + OUTWARD * (values[[0, -1]] - values[[1, -2]])
+        # the outermost levels continue to their edges, less steeply than to their neighbours,
+        # and not to values that they have nowhere: sea must not become colder than it freezes
+        outer = values[[0, -1]]
+        limits = outer.min(axis=(1, 2), keepdims=True), outer.max(axis=(1, 2), keepdims=True)
+        ends = np.clip(outer + OUTWARD * (outer - values[[1, -2]]), *limits)
         above = np.concatenate([ends[:1], values[:-1]])
         below = np.concatenate([values[1:], ends[1:]])
         low, high = np.minimum(above, below), np.maximum(above, below)
