@@ -208,7 +208,7 @@ def degree_axis(ax: Any, axis: str, which: str, edges: np.ndarray) -> None:
     its = getattr(ax, f"{which}axis")
     box = ax.get_position()
     wide, high = ax.figure.get_size_inches()
-    room = box.width * wide / 0.75 if which == "x" else box.height * high / 0.4
+    room = box.width * wide / 0.55 if which == "x" else box.height * high / 0.4
     most = int(np.clip(room, 3, 9))
     its.set_major_locator(MaxNLocator(nbins=most, steps=[1, 1.5, 2, 3, 6, 10]))
     its.set_major_formatter(lambda value, _: words_of(axis, value))

@@ -26,8 +26,9 @@ from xdeepda.reporting.page import Cell, Section, paragraph, side_by_side, table
 from xdeepda.reporting.pictures import Canvas
 from xdeepda.reporting.subject import Subject, attempt, number
 
-#: Indices that are tried; the ONI is Niño 3.4 once more.
-USUAL = tuple(name for name in INDICES if name != "oni")
+#: Indices that are tried: without the ONI, which is Niño 3.4 once more, and without modes,
+#: which need decades.
+USUAL = tuple(name for name, index in INDICES.items() if name != "oni" and not index.mode)
 
 #: Lower limits of the layers whose heat is shown, metres.
 _LAYERS = (300.0, 700.0, 2000.0)
@@ -79,9 +80,10 @@ def _indices(subject: Subject, var: str, wanted: Sequence[str] | None, section: 
         found = attempt(section, INDICES[name].words, make, subject.alone(var), var)
         if found is None:
             continue
-        others = _others(subject, var, make)
+        # the mode of another field is another mode
+        others = {} if INDICES[name].mode else _others(subject, var, make)
         figures.append(_lines(found, others, INDICES[name].words))
-        rows.append(_row(INDICES[name].words, found, others))
+        rows.append(_row(INDICES[name].words.split(":")[0], found, others))
     if not figures:
         return
     section.add(paragraph(
@@ -133,7 +135,6 @@ def _lines(found: xr.DataArray, others: dict[str, xr.DataArray], words: str) -> 
         draw_series(other, ax=canvas.ax, color="k" if n == 0 else f"C{n + 1}", label=name,
                     linestyle="--", zorder=3)  # fmt: skip
     draw_series(found, ax=canvas.ax, color="C0", label="analysis")
-    canvas.ax.set_title(words)
     canvas.ax.set_ylabel(_unit(found))
     canvas.ax.axhline(0.0, color="0.6", linewidth=0.8)
     if others:
@@ -211,13 +212,17 @@ def _cell(value: float) -> Cell:
 def _table(rows: list[Row], caption: str) -> str:
     """Table of the series; the references are those that any of them was compared with."""
     names = list(dict.fromkeys(name for row in rows for name in row.agreement))
-    head: list[Any] = ["", "unit", "mean", "standard deviation", "mean spread of members"]
+    numbers = ["mean", "deviation"]
+    head: list[Any] = ["", "unit", "mean", "standard deviation"]
+    if any(np.isfinite(row.spread) for row in rows):
+        numbers.append("spread")
+        head.append("mean spread of members")
     for name in names:
         head += [("correlation", f"with {name}"), ("RMS difference", f"from {name}")]
     lines = []
     for row in rows:
         pairs = (row.agreement.get(name, (np.nan, np.nan)) for name in names)
-        lines.append([row.words, row.unit, *map(_cell, (row.mean, row.deviation, row.spread)),
+        lines.append([row.words, row.unit, *(_cell(getattr(row, name)) for name in numbers),
                       *(_cell(value) for pair in pairs for value in pair)])  # fmt: skip
     return table(head, lines, caption)
 
