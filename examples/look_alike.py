@@ -18,7 +18,7 @@ import xarray as xr
 import xdeepda
 
 RESOLUTION = 4.0  # degrees; the script averages it to a coarser grid
-LEVELS = 8
+LEVELS = 6
 FILL = np.float32(99999.0)
 EPOCH = np.datetime64("1950-01-01", "ns")
 
@@ -31,7 +31,7 @@ def write(folder: Path, years: tuple[int, int], control_years: int, seed: int = 
         years[1] - years[0] + 1, resolution=RESOLUTION, levels=LEVELS, seed=seed + 1,
         calendar="standard", start_year=years[0],
     )  # fmt: skip
-    obs = xdeepda.datasets.idealised_observations(ocean, era="argo", density=0.06, seed=seed)
+    obs = xdeepda.datasets.idealised_observations(ocean, era="argo", density=0.03, seed=seed)
     obs["so"] = ocean["so"].sel(
         time=obs["time"], depth=obs["depth"], lat=obs["latitude"], lon=obs["longitude"] % 360,
         method="nearest",

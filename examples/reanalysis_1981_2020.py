@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> None:
             cells, model=model, members=plan.members, store=plan.store, device=plan.device,
             seed=plan.seed, **in_parallel(plan, client),
         )  # fmt: skip
+    if plan.streams > 1:
+        met = analysis.deepda.joints()[f"{plan.var}_ratio"]
+        print(f"where streams meet: at most {float(met.max()):.2f} of the analysis error apart")
     verification(analysis, control, withheld, work)
     print(f"analysis: {plan.store}; model, superobservations and verification: {work}/")
 
@@ -99,9 +102,9 @@ def rehearsal(plan: argparse.Namespace) -> None:
     import look_alike
 
     folder = plan.work or plan.store.with_suffix(".work")
-    plan.years, plan.train = (1981, 1982), (1961, 1980)
+    plan.years, plan.train = (1981, 1982), (1967, 1980)
     if not (folder / "archives" / "grid.zarr").exists():
-        look_alike.write(folder / "archives", plan.years, control_years=20)
+        look_alike.write(folder / "archives", plan.years, control_years=14)
     plan.control = str(folder / "archives" / "cesm2LE-historical-cmip6-TEMP.zarr")
     plan.grid = str(folder / "archives" / "grid.zarr")
     plan.observations = [
@@ -310,7 +313,7 @@ def verification(
     """Compare with the withheld observations; table, statistics and a figure."""
     table = xdeepda.open_observations(withheld)
     scores = analysis.deepda.verify(table, climatology=control)
-    scores.to_netcdf(work / "verification.nc")
+    whole(scores, work / "verification.nc", xr.Dataset.to_netcdf)
     told = scores.deepda.to_table(["count", "bias", "rmse", "skill_climatology"], intervals=False)
     print(f"\nat the withheld observations\n{told.to_string()}")
     told.to_csv(work / "verification.csv")

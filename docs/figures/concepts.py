@@ -33,7 +33,7 @@ def main() -> None:
     place = most_observed(cells)
     lost = (cells.lat == place["lat"]) & (cells.lon == place["lon"])
     cells = cells.where(~(lost & cells.time.isin(cells.time[LOST])))
-    model = control.deepda.train(network, var="thetao", cycle="month", epochs=10)
+    model = control.deepda.train(network, var="thetao", cycle="month", epochs=8, validate_every=2)
     analysis = control.deepda.assimilate(cells, model=model)
     fields = Fields(truth["thetao"], cells, analysis)
     one_analysis(fields)
@@ -46,7 +46,7 @@ def most_observed(cells: xr.Dataset) -> dict[str, float]:
     """Latitude and longitude of the tropical cell that is observed in most months: a mooring."""
     tropics = cells["thetao"].isel(LEVEL).sel(lat=slice(-8, 8))
     count = tropics.count("time").stack(cell=("lat", "lon"))
-    lat, lon = count["cell"].values[int(count.argmax())]
+    lat, lon = count["cell"].values[int(np.argmax(count.values))]
     return {"lat": float(lat), "lon": float(lon)}
 
 
