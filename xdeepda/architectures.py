@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "localisation": 6000.0,
         "most": 80,
         "spacing": 1.5,
+        "thinning": 0.5,
         "modes": 6,
         "forecast_width": 24,
         "width": 40,
@@ -76,6 +77,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "most": 100,
     },
 }
+
+#: Settings that files do not name which were written before there were these: what was done then.
+BEFORE: dict[str, dict[str, Any]] = {"hybrid": {"thinning": 0.0}}
 
 #: Peculiarities of the published code, explained in ``xdeepda.core.deepda2024.QUIRKS``.
 QUIRKS = (
@@ -225,6 +229,9 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
     spacing : float
         The EnOI solves columns so many correlation lengths (1.5) of the anomalies apart, and
         interpolates its weights between.
+    thinning : float
+        Patterns and anomalies are kept for columns so many correlation lengths (0.5) apart at
+        most, and interpolated between, which makes models of fine grids small; 0 keeps all.
     modes : int
         Combinations of the observations of a water column that the EnOI keeps (6).
     forecast_width : int

@@ -20,7 +20,7 @@ import xarray as xr
 
 from xdeepda import units as unit_tools
 from xdeepda.address import Verb
-from xdeepda.architectures import ArchitectureSpec
+from xdeepda.architectures import BEFORE, ArchitectureSpec
 from xdeepda.calendar import CALENDARS, Cycle
 from xdeepda.climatology import Climatology, Statistics
 from xdeepda.errors import InputError, ModelFileError, ModelMismatchError, Problems
@@ -314,7 +314,8 @@ def _assemble(arrays: dict[str, np.ndarray], text: dict[str, Any]) -> Model:
     statistics = Statistics(**groups["statistics"])
     climatology = Climatology(arrays["climatology"])
     _check_arrays(shape, climatology, statistics, groups)
-    architecture = ArchitectureSpec(text["architecture"], text["settings"])
+    before = BEFORE.get(text["architecture"], {})
+    architecture = ArchitectureSpec(text["architecture"], {**before, **text["settings"]})
     if architecture.settings.get("lag") and "smoothed" not in groups["calibration"]:
         raise ModelFileError("a smoother without the calibration of its analyses")
     return Model(

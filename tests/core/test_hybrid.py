@@ -9,9 +9,10 @@ import torch
 from core.geometries import geometry, observed
 
 from xdeepda.core.baselines import EnOIArchitecture, KalmanArchitecture
-from xdeepda.core.fitted import Sea, mesh_of
 from xdeepda.core.hybrid import _FIRST_BLEND, HybridArchitecture
 from xdeepda.core.innovations import CAP
+from xdeepda.core.sea import Kept, Sea, mesh_of
+from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State, climatological
 
 #: Cosine and sine of the year.
@@ -28,10 +29,14 @@ SMALL = {
 }
 
 
-def fitted(geo: Geometry, seed: int = 0, shift: int = 0) -> dict[str, torch.Tensor]:
-    """Arrays of classical schemes, made of random smooth anomalies."""
+def fitted(
+    geo: Geometry, seed: int = 0, shift: int = 0, smooth: bool = False
+) -> dict[str, torch.Tensor]:
+    """Arrays of classical schemes, made of random anomalies."""
     rng = torch.Generator().manual_seed(seed)
     fields = torch.randn(ENSEMBLE + PATTERNS, *geo.wet.shape, generator=rng).roll(shift, -1)
+    if smooth:
+        fields = SmoothNoise(geo)(ENSEMBLE + PATTERNS, rng)
     sea = Sea(geo)
     vectors = sea.vector(fields * geo.variance.sqrt())
     roots = vectors[:ENSEMBLE].mT
@@ -61,7 +66,7 @@ def random_module(geo: Geometry, size: float = 0.3, shift: int = 0, **settings):
     with torch.no_grad():
         for weight in module.parameters():
             weight.add_(size * torch.randn_like(weight))
-    module.classical.take(fitted(geo, shift=shift))
+    module.classical.take(thinned(fitted(geo, shift=shift), module))
     return module
 
 
@@ -142,12 +147,13 @@ def test_untrained_it_blends_the_two_classical_analyses():
     mine, local, filtered = (step(m, before, obs) for m in (module, enoi, kalman))
     share = torch.sigmoid(torch.tensor(_FIRST_BLEND))
     expected = (1 - share) * local.mean + share * filtered.mean
-    torch.testing.assert_close(mine.mean, expected.detach(), rtol=1e-3, atol=1e-4)
+    # anomalies and patterns are kept as halves
+    torch.testing.assert_close(mine.mean, expected.detach(), rtol=2e-3, atol=2e-3)
     unobserved = module.sea.field(module.classical.unobserved)
     relative = torch.where(geo.wet > 0, filtered.variance / unobserved, 0)
     least = torch.minimum(local.variance, relative * module.clim_variance)
     least = torch.minimum(least, module.clim_variance)
-    torch.testing.assert_close(mine.variance, least, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(mine.variance, least, rtol=2e-3, atol=2e-3)
 
 
 def test_each_row_is_analysed_by_the_schemes_of_its_fold():
@@ -173,14 +179,15 @@ def test_errors_of_the_other_folds_make_the_correlations():
     module.cross_fit([fitted(geo, seed) for seed in (4, 5)])
     rng = torch.Generator().manual_seed(0)
     errors = [torch.randn(12, *geo.wet.shape, generator=rng) * geo.wet for _ in range(2)]
-    module.take_errors(errors)
+    module.take_errors([module.as_stored(part) for part in errors])
     vectors = [module.sea.vector(part) for part in errors]
     for fold, other in ((0, 1), (1, 0)):
-        roots = module._others[fold].covariance.roots
-        torch.testing.assert_close((roots * roots).sum(dim=1), torch.ones(len(roots)))
+        roots = module._others[fold].covariance.roots.float()
+        torch.testing.assert_close(roots.norm(dim=1), torch.ones(len(roots)), rtol=0, atol=1e-3)
         first = vectors[other][0] / roots[:, 0]
         last = vectors[other][-1] / roots[:, -1]
-        torch.testing.assert_close(first, last)  # the same length of each row
+        # the same length of each row; halves have three digits
+        torch.testing.assert_close(first, last, rtol=2e-3, atol=0)
     both = module.classical.covariance.roots
     assert both.shape == (module.sea.size, ENSEMBLE)
     with pytest.raises(ValueError, match="5 anomalies for an ensemble of 9"):
@@ -260,7 +267,66 @@ def test_draws_are_alike_the_errors():
     geo = geometry(2, 8, 12)
     module = random_module(geo)
     fields = module.noise(geo)(4000, torch.Generator().manual_seed(0))
-    roots = module.classical.covariance.roots
+    roots = module.classical.covariance.roots.float()
     vectors = module.sea.vector(fields)
     torch.testing.assert_close(vectors.mT @ vectors / 4000, roots @ roots.mT, rtol=0, atol=0.1)
     assert (fields[:, geo.wet == 0] == 0).all()
+
+
+def thinned(arrays: dict[str, torch.Tensor], module: HybridArchitecture) -> dict[str, torch.Tensor]:
+    """Arrays of the columns that a module keeps, of those of all columns."""
+    cells = module.classical.kept.cells
+    names = ("filter.patterns", "filter.rest", "covariance.roots")
+    return {k: v[cells] if k in names else v for k, v in arrays.items()}
+
+
+def test_kept_columns_interpolate_alike_everywhere():
+    geo = geometry(3, 9, 14, land=0.3)
+    kept = Kept(Sea(geo), (2, 3))
+    n = kept.sea.size
+    assert kept.size < n
+    rng = torch.Generator().manual_seed(0)
+    stored, cell = torch.randn(kept.size, 4, generator=rng), torch.arange(n)
+    spread = kept.spread(stored.mT)  # (4, n)
+    torch.testing.assert_close(kept.rows(stored, cell), spread.mT)
+    torch.testing.assert_close(kept.lengths(stored), spread.mT.norm(dim=1))
+    torch.testing.assert_close(kept.spread(torch.ones(kept.size)), torch.ones(n))
+    # what is stored comes back as it is
+    torch.testing.assert_close(kept.pick(spread), stored.mT)
+    weights = torch.rand(n, generator=rng)
+    torch.testing.assert_close(kept.collect(weights) @ stored, spread @ weights)
+
+
+def test_patterns_are_interpolated_in_deviations():
+    geo = geometry(2, 9, 14, length=(4.0, 6.0))
+    module = random_module(geo, size=0.0)
+    filter_, rng = module.classical.filter, torch.Generator().manual_seed(0)
+    assert filter_.kept.size < module.sea.size
+    coefficients = torch.randn(2, PATTERNS, generator=rng)
+    cell = torch.arange(module.sea.size)
+    fields = filter_.fields(coefficients)
+    torch.testing.assert_close(fields, coefficients @ filter_.rows(cell).mT, rtol=1e-4, atol=1e-5)
+    # a pattern of one climatological deviation everywhere is one between the columns too
+    filter_.patterns.copy_(
+        filter_.kept.pick(filter_.deviation)[:, None].expand_as(filter_.patterns)
+    )
+    one = filter_.fields(torch.eye(1, PATTERNS))
+    torch.testing.assert_close(one[0], filter_.deviation, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("continent", [0, 9])
+def test_smooth_anomalies_need_few_columns(continent):
+    geo = geometry(1, 16, 32, land=0.0, length=(4.4, 6.6))
+    geo.wet[:, 5:12, 8 : 8 + continent] = 0
+    arrays = fitted(geo, smooth=True)
+    obs, before, states = observed(geo, share=0.05), background(geo), []
+    for thinning in (0.0, 0.5):
+        module = HybridArchitecture(geo, **SMALL, thinning=thinning, most=1000, modes=64)
+        module.classical.take(thinned(arrays, module))
+        states.append(step(module, before, obs))
+    full, few = states
+    assert module.classical.kept.size < 0.4 * module.sea.size
+    increment = full.mean - module.memory() * before.mean
+    assert (few.mean - full.mean).square().mean() < 0.02 * increment.square().mean()
+    sea = geo.wet.expand_as(full.variance) > 0
+    assert ((few.variance / full.variance)[sea] - 1).abs().mean() < 0.05

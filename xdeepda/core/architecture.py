@@ -100,8 +100,22 @@ class Architecture(nn.Module):
         """
         return SmoothNoise(geometry).to(self.wet.device)
 
+    def stored(self) -> tuple[Tensor, Tensor] | None:
+        """Cells of which something fitted is stored, and the weights that they stand for.
+
+        Numbers (s,) among the cells of the sea, and (s,); None for all cells.
+        """
+        return None
+
+    def as_stored(self, fields: Tensor) -> Tensor:
+        """What is stored of fields (..., C, Y, X)."""
+        return fields
+
     def take_errors(self, errors: Sequence[Tensor]) -> None:
-        """Take over background errors (N, C, Y, X) of each fold, made by those of the others."""
+        """Take over background errors (N, ...) of each fold, made by those of the others.
+
+        As they are stored, see :meth:`as_stored`.
+        """
         raise NotImplementedError(f"{type(self).__name__} learns no errors")
 
     def memory(self) -> Tensor:

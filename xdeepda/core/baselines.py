@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from xdeepda.core.architecture import Architecture
-from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, Sea, packed
+from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, packed
+from xdeepda.core.sea import Kept, Sea
 from xdeepda.core.state import Geometry, Observed, State
 
 
@@ -54,7 +55,7 @@ class EnOIArchitecture(Architecture):
     ) -> None:
         super().__init__(geometry)
         self.sea = Sea(geometry)
-        self.covariance = EnsembleCovariance(self.sea, ensemble, localisation, local, most)
+        self.covariance = EnsembleCovariance(Kept(self.sea), ensemble, localisation, local, most)
         self.inflation, self.damping, self.evolving = inflation, damping, evolving
 
     def memory(self) -> Tensor:
@@ -143,7 +144,9 @@ class KalmanArchitecture(Architecture):
     ) -> None:
         super().__init__(geometry)
         self.sea = Sea(geometry)
-        self.filter = ReducedFilter(self.sea, self.weights, self.clim_variance, patterns, inflation)
+        self.filter = ReducedFilter(
+            Kept(self.sea), self.weights, self.clim_variance, patterns, inflation
+        )
         self.truncation = truncation
 
     def forecast(self, state: State, season: Tensor) -> State:
@@ -207,8 +210,8 @@ class CombinedArchitecture(Architecture):
     ) -> None:
         super().__init__(geometry)
         self.sea = Sea(geometry)
-        self.covariance = EnsembleCovariance(self.sea, ensemble, localisation, local, most)
-        self.filter = ReducedFilter(self.sea, self.weights, self.clim_variance, patterns, 1.0)
+        self.covariance = EnsembleCovariance(Kept(self.sea), ensemble, localisation, local, most)
+        self.filter = ReducedFilter(Kept(self.sea), self.weights, self.clim_variance, patterns, 1.0)
         self.register_buffer("rest_memory", torch.zeros(self.sea.size))
         self.truncation, self.inflation = truncation, inflation
         self.damping, self.evolving = damping, evolving

@@ -18,7 +18,7 @@ Evensen (2003), doi:10.1007/s10236-003-0036-9: ensemble optimal interpolation.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -71,6 +71,23 @@ def great_circle(a: Tensor, b: Tensor) -> Tensor:
     return 2.0 * EARTH_RADIUS * torch.asin((0.5 * chord).clamp_max(1.0))
 
 
+class Stored(Protocol):
+    """Columns of which roots are stored."""
+
+    table: Tensor
+    columns: Tensor
+
+    @property
+    def place(self) -> Tensor:
+        """Numbers (n,) of the cells in all columns (columns, C)."""
+
+    def rows(self, array: Tensor, cell: Tensor) -> Tensor:
+        """Rows (..., K) of cells (...) of what is stored (s, K)."""
+
+    def spread_columns(self, x: Tensor) -> Tensor:
+        """All cells (..., n) from the stored columns (..., m, C)."""
+
+
 class Correlation(NamedTuple):
     """Localised correlation of an ensemble.
 
@@ -87,6 +104,10 @@ class Correlation(NamedTuple):
         Unit vectors.
     support : float
         Distance (km) where the localisation reaches zero.
+    stored : Stored, optional
+        Where roots are stored of some columns only, what is between them.
+    lengths : Tensor, shape (n,), optional
+        Lengths of rows between stored columns, which are made 1.
     """
 
     roots: Tensor
@@ -94,6 +115,15 @@ class Correlation(NamedTuple):
     column: Tensor
     position: Tensor
     support: float
+    stored: Stored | None = None
+    lengths: Tensor | None = None
+
+    def at(self, cell: Tensor) -> Tensor:
+        """Rows of length 1 (..., N) of cells (...)."""
+        if self.stored is None:
+            return self.roots[cell]
+        rows = self.stored.rows(self.roots, cell)
+        return rows if self.lengths is None else rows / self.lengths[cell][..., None]
 
     def localisation(self, a: Tensor, b: Tensor) -> Tensor:
         """Localisation between columns a (..., I) and b (..., J); (..., I, J)."""
@@ -147,7 +177,7 @@ class Rows(NamedTuple):
         least = torch.finfo(deviation.dtype).eps ** 0.5
         noise = (observations.variance / unit**2).clamp_min(least)
         return cls(
-            correlation.column[cell], correlation.roots[cell], observations.innovation / unit, noise
+            correlation.column[cell], correlation.at(cell), observations.innovation / unit, noise
         )
 
     def compressed(self, most: int) -> Rows:
@@ -200,11 +230,14 @@ class Mesh(NamedTuple):
         """Mesh on a device."""
         return Mesh(*(part.to(device) for part in self))
 
-    def spread(self, x: Tensor) -> Tensor:
-        """From solved columns (..., m, K) to all of them (..., columns, K)."""
-        out = x.new_zeros(())
-        for corner in range(self.corners.shape[1]):
-            out = out + x[..., self.corners[:, corner], :] * self.weight[:, corner, None]
+    def spread(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
+        """From solved columns (..., m, K) to all of them, or to some; (..., columns, K)."""
+        corners, weight = self.corners, self.weight
+        if columns is not None:
+            corners, weight = corners[columns], weight[columns]
+        out = x[..., corners[:, 0], :] * weight[:, 0, None]
+        for n in range(1, corners.shape[1]):
+            out = torch.addcmul(out, x[..., corners[:, n], :], weight[:, n, None])
         return out
 
 
@@ -254,7 +287,7 @@ def dense_step(
         near = correlation.localisation(rows.column, part)  # (p, m)
         shares.append((near.mT @ loads).unflatten(1, shape).transpose(0, 1))
         cells = table[part].clamp_min(0)  # (m, C)
-        cross = rows.roots @ correlation.roots[cells].flatten(0, 1).mT
+        cross = rows.roots @ correlation.at(cells).flatten(0, 1).mT
         cross = (cross.unflatten(1, cells.shape) * near[:, :, None]).flatten(1)
         half = torch.linalg.solve_triangular(root, cross, upper=False)
         taken.append(half.square().sum(dim=0).unflatten(0, cells.shape) * (table[part] >= 0))
@@ -320,20 +353,36 @@ def _applied(
     correlation: Correlation, deviation: Tensor, share: Tensor, taken: Tensor, mesh: Mesh | None
 ) -> tuple[Tensor, Tensor]:
     """Increment (M, n) and reduction (n,) of weights of the members (M, m, N) and (m, C)."""
-    table = correlation.table
+    table, stored = correlation.table, correlation.stored
+    cells, columns = table.clamp_min(0), None
+    if stored is not None:
+        cells, columns = stored.table, stored.columns
     if mesh is not None:
-        share, taken = mesh.spread(share), mesh.spread(taken)
-    sea = table >= 0
-    increment = deviation.new_zeros(len(share), len(deviation))
-    reduction = torch.zeros_like(deviation)
-    step = max(1, _CHUNK // (table.shape[1] * share.shape[2]))
-    for columns in torch.arange(len(table), device=table.device).split(step):
-        cells, there = table[columns], sea[columns]
-        roots = correlation.roots[cells.clamp_min(0)]  # (columns, C, N)
-        made = (roots @ share[:, columns].permute(1, 2, 0)).permute(2, 0, 1)
-        increment[:, cells[there]] = made[:, there]
-        reduction[cells[there]] = taken[columns][there]
+        share, taken = mesh.spread(share, columns), mesh.spread(taken)
+    elif columns is not None:
+        share = share[:, columns]
+    made = []
+    for some in torch.arange(len(cells), device=table.device).split(
+        max(1, _CHUNK // (table.shape[1] * share.shape[2]))
+    ):
+        roots = correlation.roots[cells[some]].to(share.dtype)  # (columns, C, N)
+        made.append((roots @ share[:, some].permute(1, 2, 0)).permute(2, 0, 1))
+    increment = torch.cat(made, dim=1)  # (M, columns, C)
+    if stored is None:
+        increment, reduction = (_in_order(table, x, len(deviation)) for x in (increment, taken))
+    else:
+        increment, reduction = stored.spread_columns(increment), taken.flatten()[stored.place]
+    if correlation.lengths is not None:
+        increment = increment / correlation.lengths
     return increment * deviation, reduction.clamp(0.0, 1.0)
+
+
+def _in_order(table: Tensor, x: Tensor, size: int) -> Tensor:
+    """Cells (..., n) of columns (..., columns, C)."""
+    sea = table >= 0
+    out = x.new_zeros(*x.shape[:-2], size)
+    out[..., table[sea]] = x[..., sea]
+    return out
 
 
 def _between_rows(correlation: Correlation, rows: Rows) -> Tensor:
@@ -368,7 +417,7 @@ def _solutions(
         matrix.diagonal(dim1=1, dim2=2).add_(torch.where(valid, rows.noise[near], 1.0))
         roots = seen * weight[:, :, None]  # (m, K, N)
         cells = table[solved[some]]  # (m, C)
-        cross = roots @ correlation.roots[cells.clamp_min(0)].mT
+        cross = roots @ correlation.at(cells.clamp_min(0)).mT
         right = (rows.innovation[:, near] * valid).permute(1, 2, 0)  # (m, K, M)
         root = torch.linalg.cholesky(matrix)
         half = torch.linalg.solve_triangular(root, cross, upper=False)
@@ -487,7 +536,7 @@ def smoother_step(analysis: Step, forecast: Step, operator: Tensor, later: Step)
 
 def low_rank_variance(patterns: Tensor, covariance: Tensor) -> Tensor:
     """Diagonal of E P Eᵀ for patterns E (n, k) and covariance P (k, k); (n,)."""
-    weights = covariance.to(patterns.dtype)
+    weights = covariance.to(torch.promote_types(patterns.dtype, torch.float32))
     rows = max(1, _CHUNK // max(weights.shape[0], 1))
-    parts = [((part @ weights) * part).sum(dim=1) for part in patterns.split(rows)]
-    return torch.cat(parts).clamp_min(0)
+    parts = (part.to(weights.dtype) for part in patterns.split(rows))
+    return torch.cat([((part @ weights) * part).sum(dim=1) for part in parts]).clamp_min(0)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from xdeepda.core.classical import (
     Correlation,
-    Mesh,
     Observations,
     dense_step,
     kalman_step,
@@ -21,98 +20,11 @@ from xdeepda.core.classical import (
     low_rank_variance,
     unit_vectors,
 )
-from xdeepda.core.state import Geometry, Observed, State
+from xdeepda.core.sea import Kept, Meshed, mesh_of, whole
+from xdeepda.core.state import Observed, State
 
-
-class Sea(nn.Module):
-    """Cells of the sea as vectors of length n, and the water columns they stand in.
-
-    Parameters
-    ----------
-    geometry : Geometry
-    """
-
-    cells: Tensor  # (n,) flat numbers in (C, Y, X)
-    table: Tensor  # (columns, C) position in `cells`, -1 on land
-    column: Tensor  # (n,)
-    columns: Tensor  # (columns,) flat numbers in (Y, X)
-
-    def __init__(self, geometry: Geometry) -> None:
-        super().__init__()
-        wet = geometry.wet > 0
-        self.shape, self.cyclic = tuple(wet.shape), geometry.cyclic
-        afloat = wet.any(dim=0).flatten()
-        flat = wet.flatten(1)[:, afloat]  # (C, columns)
-        number = torch.full(flat.shape, -1, dtype=torch.int64, device=flat.device)
-        number[flat] = torch.arange(int(flat.sum()), device=flat.device)
-        place = torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
-        index = {
-            "cells": wet.flatten().nonzero()[:, 0],
-            "table": number.mT.contiguous(),
-            "column": place[flat],
-            "columns": afloat.nonzero()[:, 0],
-        }
-        for name, values in index.items():
-            self.register_buffer(name, values, persistent=False)
-
-    @property
-    def size(self) -> int:
-        """Number n of cells."""
-        return self.cells.numel()
-
-    def vector(self, x: Tensor) -> Tensor:
-        """Cells of the sea of fields (..., C, Y, X); (..., n)."""
-        return x.flatten(-3)[..., self.cells]
-
-    def field(self, x: Tensor) -> Tensor:
-        """Fields (..., C, Y, X) of cells of the sea (..., n), 0 on land."""
-        channels, rows, columns = self.shape
-        out = x.new_zeros(*x.shape[:-1], channels * rows * columns)
-        out[..., self.cells] = x
-        return out.unflatten(-1, self.shape)
-
-    def observed(self, observed: Observed, row: int) -> tuple[Tensor, Tensor]:
-        """Observed cells of a row of the batch and their error variances; (p,), (p,)."""
-        cell = (self.vector(observed.mask[row]) > 0).nonzero()[:, 0]
-        return cell, self.vector(observed.variance[row])[cell]
-
-
-def mesh_of(sea: Sea, stride: tuple[int, int]) -> Mesh:
-    """Every so many columns along Y and X, and those that none of them surrounds.
-
-    Weights are bilinear, between columns of the sea.
-    """
-    _, ny, nx = sea.shape
-    device = sea.columns.device
-    number = torch.full((ny * nx,), -1, dtype=torch.int64, device=device)
-    number[sea.columns] = torch.arange(len(sea.columns), device=device)
-    y, x = sea.columns // nx, sea.columns % nx
-    corners = []
-    for north in (False, True):
-        for east in (False, True):
-            row, part_y = _node(y, ny, stride[0], False, north)
-            column, part_x = _node(x, nx, stride[1], sea.cyclic, east)
-            corners.append((number[row * nx + column], part_y * part_x))
-    node = torch.stack([c for c, _ in corners], dim=1)  # (columns, 4)
-    weight = torch.stack([w for _, w in corners], dim=1) * (node >= 0)
-    alone = weight.sum(dim=1) < 0.3
-    node[alone], weight[alone] = -1, 0.0
-    node[alone, 0], weight[alone, 0] = alone.nonzero()[:, 0], 1.0
-    solved, index = torch.unique(node[weight > 0], return_inverse=True)
-    position = torch.zeros_like(node)
-    position[weight > 0] = index
-    return Mesh(solved, position, weight / weight.sum(dim=1, keepdim=True))
-
-
-def _node(
-    place: Tensor, size: int, stride: int, cyclic: bool, upper: bool
-) -> tuple[Tensor, Tensor]:
-    """Node below or above places on an axis, and its linear weight."""
-    low = place // stride * stride
-    # the seam of a cyclic axis is a node
-    high = (low + stride).clamp_max(size if cyclic else size - 1)
-    part = (place - low) / (high - low).clamp_min(1)
-    return (high % size, part) if upper else (low, 1 - part)
+#: Rows of stored halves that are made whole at a time.
+_ROWS = 16384
 
 
 def alike(*tensors: Tensor) -> bool:
@@ -125,12 +37,13 @@ def rows_of(batch: int, same: bool) -> Iterator[slice]:
     yield from [slice(0, batch)] if same else (slice(b, b + 1) for b in range(batch))
 
 
-class EnsembleCovariance(nn.Module):
+class EnsembleCovariance(Meshed):
     """Localised correlation of anomalies of the control run, and the analysis with it.
 
     Parameters
     ----------
-    sea : Sea
+    kept : Kept
+        Columns of which the anomalies are stored.
     ensemble : int
         Number N of anomalies.
     localisation : float
@@ -143,6 +56,8 @@ class EnsembleCovariance(nn.Module):
         Every so many columns are solved, along Y and X.
     modes : int, optional
         Combine the observations of a water column to so many.
+    dtype : torch.dtype
+        Anomalies are stored in: halves are as good as the estimates that they make.
     """
 
     roots: Tensor
@@ -151,24 +66,39 @@ class EnsembleCovariance(nn.Module):
 
     def __init__(
         self,
-        sea: Sea,
+        kept: Kept,
         ensemble: int,
         localisation: float,
         local: bool,
         most: int,
         stride: tuple[int, int] = (1, 1),
         modes: int | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
+        self.kept, sea = kept, kept.sea
         self.sea, self.support, self.local, self.most = sea, localisation, local, most
         self.modes = modes
-        self.mesh = mesh_of(sea, stride) if max(stride) > 1 else None
-        self.register_buffer("roots", torch.zeros(sea.size, ensemble))
+        self.hold_mesh(mesh_of(sea, stride) if max(stride) > 1 else None)
+        self.register_buffer("roots", torch.zeros(kept.size, ensemble, dtype=dtype))
         self.register_buffer("latitude", torch.zeros(sea.shape[1]))
         self.register_buffer("longitude", torch.zeros(sea.shape[2]))
+        self._lengths: Tensor | None = None
+        self.register_load_state_dict_post_hook(_forget_lengths)
+
+    def lengths(self) -> Tensor | None:
+        """Lengths (n,) that the anomalies have between the stored columns; None if there are none.
+
+        They are divided by them, that the correlation of a cell with itself is 1.
+        """
+        if self.kept.mesh is None:
+            return None
+        if self._lengths is None or self._lengths.device != self.roots.device:
+            self._lengths = self.kept.lengths(self.roots).clamp_min(1e-6)
+        return self._lengths
 
     def renew(self, states: Tensor) -> None:
-        """Take others of about as many anomalies, errors for instance; (at least N, n).
+        """Take others of about as many anomalies, errors for instance; (at least N, s).
 
         Raises
         ------
@@ -183,18 +113,24 @@ class EnsembleCovariance(nn.Module):
         self.roots.copy_(
             roots / torch.linalg.vector_norm(roots, dim=1, keepdim=True).clamp_min(1e-12)
         )
+        self._lengths = None
 
     def draw(self, number: int, generator: torch.Generator) -> Tensor:
         """Fields (number, C, Y, X) of unit variance: random sums of the anomalies."""
         size = self.roots.shape[1]
         weights = torch.randn(number, size, generator=generator, device=self.roots.device)
-        return self.sea.field(weights @ self.roots.mT)
+        stored = torch.cat([weights @ whole(part).mT for part in self.roots.split(_ROWS)], dim=1)
+        fields, lengths = self.kept.spread(stored), self.lengths()
+        return self.sea.field(fields if lengths is None else fields / lengths)
 
     def correlation(self) -> Correlation:
         """Correlation of the fitted anomalies."""
         sphere = unit_vectors(self.latitude[:, None], self.longitude[None, :]).flatten(0, 1)
         position = sphere[self.sea.columns]
-        return Correlation(self.roots, self.sea.table, self.sea.column, position, self.support)
+        return Correlation(
+            self.roots, self.sea.table, self.sea.column, position, self.support,
+            self.kept, self.lengths(),
+        )  # fmt: skip
 
     def analyse(self, mean: Tensor, prior: Tensor, observed: Observed) -> tuple[Tensor, Tensor]:
         """Increment and reduction of the variance, for a batch.
@@ -220,14 +156,18 @@ class EnsembleCovariance(nn.Module):
             innovation = (value[rows] - mean[rows])[:, cell]
             deviation = prior[rows].mean(dim=0).clamp_min(0).sqrt()
             given = Observations(cell, innovation, error)
-            mesh = None if self.mesh is None else self.mesh.to(cell.device)
             correlation = self.correlation()
             if self.local:
-                made = local_step(correlation, deviation, given, self.most, mesh, self.modes)
+                made = local_step(correlation, deviation, given, self.most, self.mesh, self.modes)
             else:
-                made = dense_step(correlation, deviation, given, self.modes, mesh)
+                made = dense_step(correlation, deviation, given, self.modes, self.mesh)
             increment[rows], reduction[rows] = made
         return increment, reduction
+
+
+def _forget_lengths(module: EnsembleCovariance, _: object) -> None:
+    """Lengths of anomalies that are no longer there."""
+    module._lengths = None
 
 
 class ReducedFilter(nn.Module):
@@ -235,39 +175,54 @@ class ReducedFilter(nn.Module):
 
     The state is E c: patterns E (n, k), orthonormal under the area weights, coefficients c
     that follow c' = A c + q, q ~ N(0, Q).  Calculations with (k, k) matrices are in double
-    precision where the device has it.
+    precision where the device has it.  Between the stored columns, patterns are
+    interpolated in climatological standard deviations.
 
     Parameters
     ----------
-    sea : Sea
+    kept : Kept
+        Columns of which the patterns are stored.
     weights, climate : Tensor, shape (C, Y, X)
         Area weights and climatological variance.
     patterns : int
         Number k.
     inflation : float
         Factor on the covariance in each forecast, before the noise is added.
+    dtype : torch.dtype
+        Patterns are stored in.
     """
 
-    patterns: Tensor  # (n, k)
+    patterns: Tensor  # (s, k)
     operator: Tensor  # (k, k) A
     noise: Tensor  # (k, k) Q
     spectrum: Tensor  # (k,) variance of the coefficients in the control run
-    rest: Tensor  # (n,) variance that the patterns leave out
+    rest: Tensor  # (s,) variance that the patterns leave out
     weights: Tensor
     climate: Tensor
+    deviation: Tensor
 
     def __init__(
-        self, sea: Sea, weights: Tensor, climate: Tensor, patterns: int, inflation: float
+        self,
+        kept: Kept,
+        weights: Tensor,
+        climate: Tensor,
+        patterns: int,
+        inflation: float,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.sea, self.inflation = sea, inflation
-        self.register_buffer("patterns", torch.zeros(sea.size, patterns))
+        self.kept, self.inflation = kept, inflation
+        self.sea = sea = kept.sea
+        self.register_buffer("patterns", torch.zeros(kept.size, patterns, dtype=dtype))
         self.register_buffer("operator", torch.zeros(patterns, patterns))
         self.register_buffer("noise", torch.zeros(patterns, patterns))
         self.register_buffer("spectrum", torch.zeros(patterns))
-        self.register_buffer("rest", torch.zeros(sea.size))
+        self.register_buffer("rest", torch.zeros(kept.size))
         self.register_buffer("weights", sea.vector(weights), persistent=False)
         self.register_buffer("climate", sea.vector(climate), persistent=False)
+        self.register_buffer("deviation", self.climate.clamp_min(1e-12).sqrt(), persistent=False)
+        self._left: Tensor | None = None
+        self.register_load_state_dict_post_hook(_forget_left)
 
     @staticmethod
     def exact(x: Tensor) -> Tensor:
@@ -283,7 +238,8 @@ class ReducedFilter(nn.Module):
         """
         if state.carried is not None:
             return state.carried[..., 0], state.carried[..., 1:]
-        coefficients = (self.sea.vector(state.mean) * self.weights) @ self.patterns
+        stored = self.kept.pick(self.sea.vector(state.mean)) * self.kept.collect(self.weights)
+        coefficients = _product(stored, self.patterns)
         share = self.sea.vector(state.variance) @ self.weights
         share = self.exact(share / (self.climate @ self.weights).clamp_min(1e-30))
         spectrum = torch.diag(self.exact(self.spectrum))
@@ -333,20 +289,48 @@ class ReducedFilter(nn.Module):
         -------
         coefficients, covariance : Tensor
         """
-        missing = self.sea.vector(seen.value) - rest - self.fields(coefficients)
+        missing = self.sea.vector(seen.value) - rest
         mean, after = coefficients.clone(), covariance.clone()
         same = alike(seen.mask, seen.variance, covariance, extra)
         for rows in rows_of(len(missing), same):
             cell, error = self.sea.observed(seen, rows.start)
             if cell.numel():
+                operator = self.rows(cell)
+                told = coefficients[rows].to(operator.dtype) @ operator.mT
                 mean[rows], after[rows] = kalman_step(
                     mean[rows],
                     covariance[rows.start],
-                    self.patterns[cell],
-                    missing[rows][:, cell],
+                    operator,
+                    missing[rows][:, cell] - told,
                     error + extra[rows.start, cell],
                 )
         return mean, after
+
+    def rows(self, cell: Tensor) -> Tensor:
+        """Rows (..., k) of the patterns of cells of the sea (...)."""
+        if self.kept.mesh is None:
+            return whole(self.patterns[cell])
+        # in standard deviations of the stored cells, then of these
+        corners, weight = self.kept.corners(cell)
+        weight = weight * (self.deviation[cell][..., None] / self._stored_deviation()[corners])
+        return self.kept.weighted(self.patterns, corners, weight)
+
+    def _stored_deviation(self) -> Tensor:
+        """Climatological standard deviation (s,) of the stored cells."""
+        return self.kept.pick(self.deviation)
+
+    def _between(self, x: Tensor, power: int = 1) -> Tensor:
+        """All cells (..., n) of stored ones (..., s), scaled by a power of the deviation."""
+        if self.kept.mesh is None:
+            return x
+        scaled = self.kept.spread(x / self._stored_deviation() ** power)
+        return scaled * self.deviation**power
+
+    def left(self) -> Tensor:
+        """Variance (n,) that the patterns leave out."""
+        if self._left is None or self._left.device != self.rest.device:
+            self._left = self._between(self.rest, 2)
+        return self._left
 
     def smoothed(self, after: Tensor, before: Tensor) -> Tensor:
         """What later observations change in the means of consecutive analyses, but the last.
@@ -377,13 +361,28 @@ class ReducedFilter(nn.Module):
 
     def fields(self, coefficients: Tensor) -> Tensor:
         """Cells of the sea of coefficients (B, k); (B, n)."""
-        return coefficients.to(self.patterns.dtype) @ self.patterns.mT
+        coefficients = coefficients.to(self.deviation.dtype)
+        parts = [coefficients @ whole(part).mT for part in self.patterns.split(_ROWS)]
+        return self._between(torch.cat(parts, dim=1))
 
     def variance(self, covariance: Tensor) -> Tensor:
         """Error variance (B, n) of covariances (B, k, k)."""
         if alike(covariance):
-            return low_rank_variance(self.patterns, covariance[0]).expand(len(covariance), -1)
-        return torch.stack([low_rank_variance(self.patterns, part) for part in covariance])
+            one = self._between(low_rank_variance(self.patterns, covariance[0]), 2)
+            return one.expand(len(covariance), -1)
+        parts = [low_rank_variance(self.patterns, part) for part in covariance]
+        return self._between(torch.stack(parts), 2)
+
+
+def _forget_left(module: ReducedFilter, _: object) -> None:
+    """What was made of arrays that are no longer there."""
+    module._left = None
+
+
+def _product(x: Tensor, stored: Tensor) -> Tensor:
+    """Product of x (B, s) with what is stored (s, K), some rows at a time."""
+    parts = zip(x.split(_ROWS, dim=1), stored.split(_ROWS), strict=True)
+    return sum((a @ whole(b) for a, b in parts), start=x.new_zeros(len(x), stored.shape[1]))
 
 
 def packed(coefficients: Tensor, covariance: Tensor) -> Tensor:

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from xdeepda.core.classical import afloat, low_rank_variance
-from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, Sea, mesh_of, packed
+from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, packed
 from xdeepda.core.innovations import InnovationArchitecture
 from xdeepda.core.layers import TwoScales
+from xdeepda.core.sea import Kept, Meshed, Sea, mesh_of
 from xdeepda.core.state import Geometry, Observed, State
 
 #: Weights of the classical schemes at the start: the local one leads.
@@ -38,7 +39,7 @@ _MOST = 1.5
 _NOTHING = 0.01
 
 
-class Classical(nn.Module):
+class Classical(Meshed):
     """Fitted parts of the hybrid: the filter and the ensemble covariance.
 
     Parameters
@@ -49,11 +50,15 @@ class Classical(nn.Module):
     localisation : float
     most, modes : int
     stride : (int, int)
+        Every so many columns are solved.
+    apart : (int, int)
+        Of every so many columns, patterns and anomalies are stored, as halves.
     """
 
     unobserved: Tensor
     climate: Tensor
     nodes: Tensor
+    mesh_solved: Tensor
 
     def __init__(
         self,
@@ -67,16 +72,20 @@ class Classical(nn.Module):
         most: int,
         stride: tuple[int, int],
         modes: int,
+        apart: tuple[int, int],
     ) -> None:
         super().__init__()
-        self.sea = sea
-        self.filter = ReducedFilter(sea, weights, climate, patterns, 1.0)
-        self.covariance = EnsembleCovariance(sea, ensemble, localisation, True, most, stride, modes)
-        self.mesh = self.covariance.mesh or mesh_of(sea, stride)
+        self.sea, half = sea, torch.float16
+        self.kept = kept = Kept(sea, apart)
+        self.filter = ReducedFilter(kept, weights, climate, patterns, 1.0, half)
+        self.covariance = EnsembleCovariance(
+            kept, ensemble, localisation, True, most, stride, modes, half
+        )
+        self.hold_mesh(mesh_of(sea, stride))
         self.register_buffer("unobserved", torch.ones(sea.size))
         self.register_buffer("climate", sea.vector(climate), persistent=False)
         # cells at the mesh, (m, C)
-        nodes = afloat(sea.table)[self.mesh.solved].clamp_min(0)
+        nodes = afloat(sea.table)[self.mesh_solved].clamp_min(0)
         self.register_buffer("nodes", nodes, persistent=False)
 
     def take(self, arrays: dict[str, Tensor]) -> None:
@@ -93,14 +102,11 @@ class Classical(nn.Module):
 
     def _variance(self, covariance: Tensor) -> Tensor:
         """Variance (B, n) of patterns and rest, at the mesh and interpolated."""
-        mesh = self.mesh.to(covariance.device)
-        sea = self.sea.table >= 0
-        patterns = self.filter.patterns[self.nodes.flatten()]
-        out = patterns.new_zeros(len(covariance), self.sea.size)
-        for row, part in zip(out, covariance, strict=True):
-            values = low_rank_variance(patterns, part).view(self.nodes.shape)
-            row[self.sea.table[sea]] = mesh.spread(values)[sea]
-        return out + self.filter.rest
+        mesh, patterns = self.mesh, self.filter.rows(self.nodes.flatten())
+        assert mesh is not None
+        values = torch.stack([low_rank_variance(patterns, part) for part in covariance])
+        columns = mesh.spread(values.unflatten(1, self.nodes.shape))
+        return columns.flatten(1)[:, self.sea.place] + self.filter.left()
 
 
 class HybridArchitecture(InnovationArchitecture):
@@ -123,6 +129,9 @@ class HybridArchitecture(InnovationArchitecture):
         Observations that a column of the EnOI uses.
     spacing : float
         The EnOI solves columns so many correlation lengths of the anomalies apart, at most.
+    thinning : float
+        Patterns and anomalies are stored for columns so many correlation lengths apart, at
+        most, and interpolated between; 0 for all columns.
     modes : int
         Combinations of the observations of a column that the EnOI keeps.
     forecast_width : int
@@ -153,6 +162,7 @@ class HybridArchitecture(InnovationArchitecture):
         localisation: float = 6000.0,
         most: int = 80,
         spacing: float = 1.5,
+        thinning: float = 0.5,
         modes: int = 6,
         forecast_width: int = 24,
         width: int = 40,
@@ -187,6 +197,7 @@ class HybridArchitecture(InnovationArchitecture):
             "most": most,
             "stride": (rows, columns),
             "modes": modes,
+            "apart": tuple(max(1, int(thinning * length)) for length in geometry.length),
         }
         self.classical = self._unfitted()
         for name in ("dynamics", "blend", "doubt", "growth"):
@@ -220,12 +231,21 @@ class HybridArchitecture(InnovationArchitecture):
         """Draws that are alike the errors of the first run, over the whole ocean."""
         return self.classical.covariance.draw
 
+    def stored(self) -> tuple[Tensor, Tensor]:
+        """Cells of the columns that are kept, and the area weights that they stand for."""
+        kept = self.classical.kept
+        return kept.cells, kept.collect(self.sea.vector(self.weights))
+
+    def as_stored(self, fields: Tensor) -> Tensor:
+        """Cells (..., s) of the columns that are kept, of fields (..., C, Y, X)."""
+        return self.classical.kept.pick(self.sea.vector(fields))
+
     def take_errors(self, errors: Sequence[Tensor]) -> None:
-        """Take the correlations of the EnOI from errors (N, C, Y, X) of each fold."""
-        vectors = [self.sea.vector(part) for part in errors]
-        self.classical.covariance.renew(torch.cat(vectors))
+        """Take the correlations of the EnOI from errors (N, s) of each fold."""
+        self.classical.covariance.renew(torch.cat(tuple(errors)))
         for fold, module in enumerate(self._others):
-            module.covariance.renew(torch.cat([v for n, v in enumerate(vectors) if n != fold]))
+            others = [part for n, part in enumerate(errors) if n != fold]
+            module.covariance.renew(torch.cat(others))
 
     def use_folds(self, fold: Tensor | None) -> None:
         """Say which fold each row of the batch is of (B,); None analyses other years."""
@@ -260,7 +280,8 @@ class HybridArchitecture(InnovationArchitecture):
         def step(classical: Classical, carried: Tensor) -> tuple[Tensor, ...]:
             filter_, coefficients = classical.filter, carried[..., 0]
             later = packed(*filter_.forecast(coefficients, carried[..., 1:]))
-            return later, filter_.fields(coefficients), filter_.fields(later[..., 0])
+            both = filter_.fields(torch.cat([coefficients, later[..., 0]]))
+            return later, *both.chunk(2)
 
         with torch.no_grad():
             later, now, then = self._by_fold(step, self._carried(state))
@@ -339,7 +360,7 @@ class HybridArchitecture(InnovationArchitecture):
             classical: Classical, mean: Tensor, prior: Tensor, carried: Tensor, *parts: Tensor
         ) -> tuple[Tensor, ...]:
             seen, filter_ = Observed(*parts), classical.filter
-            extra = (self.truncation * filter_.rest).expand(len(mean), -1)
+            extra = (self.truncation * filter_.left()).expand(len(mean), -1)
             coefficients, covariance = filter_.analyse(
                 carried[..., 0], carried[..., 1:], torch.zeros_like(mean), extra, seen
             )

@@ -91,7 +91,7 @@ class Geography:
     def wet(self) -> np.ndarray:
         """Cells of the sea, boolean, shape (nz, ny, nx)."""
         lat, lon = self.lat[:, None], self.lon[None, :]
-        return self.depth[:, None, None] < _sea_floor(lat, lon)
+        return self.depth[:, None, None] < sea_floor(lat, lon)
 
     @cached_property
     def temperature(self) -> np.ndarray:
@@ -172,7 +172,7 @@ def _ellipse(lat: np.ndarray, lon: np.ndarray, shape: tuple[float, ...]) -> np.n
     return (radius - 1.0) / np.maximum(gradient, 1.0 / max(a, b))
 
 
-def _sea_floor(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+def sea_floor(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     """Depth of the sea floor (m), 0 on land; broadcasts over position."""
     coast = np.minimum.reduce([_ellipse(lat, lon, shape) for shape in _CONTINENTS])
     undulation = 1.5 * np.sin(np.deg2rad(2 * lon + 40.0))

@@ -168,6 +168,9 @@ def train(
                 resume=resume, device=device, seed=seed, climatology=climatology,
                 settings=settings, ranks=ranks, problems=problems,
             )  # fmt: skip
+            if ranks.size > 1:
+                # the values are looked at by the first alone
+                problems.raise_if_any()
         ranks.agree(request.told | {"seed": seed, "checkpoint": str(checkpoint), "resume": resume})
         prepared = _described(request, climatology, problems, ranks)
         tensors = Tensors(
@@ -208,9 +211,6 @@ def _described(
         made = describe(request.source, request.split, climatology, problems)
         return made.wet, made.climatology, made.statistics
 
-    if ranks.size > 1:
-        with ranks.together():
-            problems.raise_if_any()
     wet, fitted, statistics = ranks.first(describing)
     return Prepared(request.source, wet, fitted, statistics, request.split)
 
