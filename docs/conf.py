@@ -38,7 +38,7 @@ templates_path = ["_templates"]
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 900  # of a cell; one trains for some seconds, more where cores are shared
 nb_merge_streams = True
 
 myst_enable_extensions = ["deflist", "dollarmath"]
