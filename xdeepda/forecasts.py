@@ -321,6 +321,8 @@ class Stepper:
         problems = Problems("forecast")
         try:
             made = self.forecast.step(alone.copy())
+            # what is lazy may fail as late as that
+            made = made.compute() if isinstance(made, (xr.Dataset, xr.DataArray)) else made
         except Exception as error:
             raise ForecastError(
                 f"{self._named(number)} failed: {type(error).__name__}: {error}"
@@ -418,6 +420,9 @@ class Stepper:
             problems.add(f"the grid of {name!r} differs", found=f"along {sizes}",
                          expected="sizes and coordinates of what was given")  # fmt: skip
             return np.zeros(0)
+        if made.dtype.kind not in "iuf":
+            problems.add(f"{name!r} holds no numbers", found=f"type {made.dtype}")
+            return np.zeros(0)
         unit = unit_tools.unit_of(made) or given.attrs["units"]
         convert = unit_tools.convert_difference if differences else unit_tools.convert
         try:
@@ -426,12 +431,13 @@ class Stepper:
             problems.add(f"units of {name!r} are not those that were given", found=str(error),
                          expected=given.attrs["units"])  # fmt: skip
             return np.zeros(0)
-        except (TypeError, ValueError) as error:
-            problems.add(f"{name!r} holds no numbers", found=str(error))
-            return np.zeros(0)
-        plain = given.copy(data=values)
-        out = self.source.layouts[name].canonical(plain).values
-        return np.asarray(out).reshape(*out.shape[: out.ndim - len(grid.dims)], *grid.shape)
+        layout = self.source.layouts[name]
+        plain = given.drop_vars([c for c in given.coords if c not in given.dims])
+        plain = plain.copy(data=values)
+        if self.member not in plain.dims:
+            return layout.canonical(plain).values.reshape(grid.shape)
+        each = [plain.isel({self.member: m}) for m in range(plain.sizes[self.member])]
+        return np.stack([layout.canonical(one).values.reshape(grid.shape) for one in each])
 
 
 def _same_axis(made: xr.DataArray, given: xr.DataArray, dim: str) -> bool:

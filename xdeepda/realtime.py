@@ -28,7 +28,7 @@ from xdeepda.assimilation import (
     _screen,
     _stepper,
 )
-from xdeepda.errors import InputError, Problems
+from xdeepda.errors import InputError, ModelMismatchError, Problems
 from xdeepda.forecasts import Forecast, forecast_of
 from xdeepda.model import Model
 from xdeepda.observations.checks import Checks
@@ -128,6 +128,7 @@ def update(
         models = models_of(model)
     except InputError as error:
         problems.absorb(error)
+        problems.error = ModelMismatchError
     if path is None or not models:
         problems.raise_if_any()
     assert path is not None
@@ -154,6 +155,7 @@ def _check_models(left: Left | None, models: Sequence[Model], problems: Problems
     elif left is not None:
         mine, theirs = [m.hash for m in models], left.request["model"].split()
         if mine != theirs:
+            problems.error = ModelMismatchError
             problems.add(
                 "the analysis was made by another model",
                 found=" ".join(mine),

@@ -160,13 +160,17 @@ def left_of(keeper: Keeper, given: Any, problems: Problems) -> Left | None:
             todo=HOW_TO,
         )
         return None
-    template = _template(keeper.store, last, given)
+    template = _template(keeper.store, request["calendar"], last, given)
     return Left(request, found["machine"], not complete, last, template)
 
 
-def _template(path: Path, last: Restart, given: Any) -> xr.Dataset:
+def _template(path: Path, calendar: str, last: Restart, given: Any) -> xr.Dataset:
     """Last cycle of the analysis, with the members of one model."""
-    ds = xr.open_zarr(path, consolidated=True)
+    coder = xr.coders.CFDatetimeCoder(use_cftime=calendar != "standard", time_unit="us")
+    ds = xr.open_zarr(path, consolidated=True, decode_times=coder)
+    texts = [n for n, c in ds.coords.items() if c.size and isinstance(c.values.flat[0], str)]
+    # of no fixed width in the store
+    ds = ds.assign_coords({n: ds[n].copy(data=np.array(ds[n].values.tolist())) for n in texts})
     time = next(str(n) for n, c in ds.coords.items() if c.attrs.get("axis") == "T")
     ds = ds.isel({time: slice(-1, None)})
     pairs = [(ds[n].dims, ds[f"{n}_spread"].dims) for n in ds.data_vars if f"{n}_spread" in ds]
