@@ -360,7 +360,10 @@ class Conductor:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what :meth:`snapshot` gave."""
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-        self.generator.set_state(tensors.pop("draws"))
+        draws = tensors.pop("draws")
+        # those of another kind of device do not matter to a single member, which draws none
+        if self.members > 1 or draws.shape == self.generator.get_state().shape:
+            self.generator.set_state(draws)
         if self.noise is not None:
             self.noise.generator.set_state(tensors.pop("noise_draws"))
         moved = {name: tensor.to(self.tensors.device) for name, tensor in tensors.items()}

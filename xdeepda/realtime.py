@@ -32,7 +32,7 @@ from xdeepda.errors import InputError, ModelMismatchError, Problems
 from xdeepda.forecasts import Forecast, forecast_of
 from xdeepda.model import Model
 from xdeepda.observations.checks import Checks
-from xdeepda.options import check_machine
+from xdeepda.options import check_machine, device_of
 from xdeepda.production.account import Account
 from xdeepda.production.extension import (
     Extension,
@@ -137,6 +137,7 @@ def update(
     try:
         left = left_of(keeper, analysis, problems)
         _check_models(left, models, problems)
+        _check_device(left, device, problems)
         chosen = _forecast(forecast, left, models, problems)
         return _update(keeper, left, models, obs, problems, times, chosen, device, progress)
     finally:
@@ -162,6 +163,23 @@ def _check_models(left: Left | None, models: Sequence[Model], problems: Problems
                 expected=" ".join(theirs),
                 todo="give the model that made it; or begin anew, into another store",
             )
+
+
+def _check_device(left: Left | None, device: str | None, problems: Problems) -> None:
+    """Random numbers of members go on only on the kind of device that drew them."""
+    if left is None or left.members == 1:
+        return
+    try:
+        mine, theirs = device_of(device), left.machine["device"]
+    except (InputError, ValueError):
+        return  # told by others
+    if mine.partition(":")[0] != theirs.partition(":")[0]:
+        problems.add(
+            "the members were drawn on another kind of device, where alone they can go on",
+            found=repr(mine),
+            expected=repr(theirs),
+            todo=f"device={theirs!r}",
+        )
 
 
 def _forecast(

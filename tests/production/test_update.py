@@ -253,6 +253,25 @@ def test_another_process_writes(months, model, place):
     keeper.release()
 
 
+def test_an_analysis_of_another_kind_of_device(ocean, months, model, held, place, tmp_path):
+    """Made on a GPU, whose generators have states of their own."""
+    keeper, later = Keeper(place), months.isel(time=slice(18, 40))
+    last = keeper.load_last()
+    last.arrays["0/draws"] = np.zeros(16, np.uint8)
+    keeper.save_last(last)
+    found = keeper.request()
+    keeper.write_request(found["wanted"], found["machine"] | {"device": "cuda:0"}, complete=True)
+    same(xdeepda.update(place, later, model=model), held)
+    other = tmp_path / "b.zarr"
+    first = months.isel(time=slice(0, 2))
+    xdeepda.assimilate(ocean, first, model=model, members=2, store=other)
+    keeper = Keeper(other)
+    found = keeper.request()
+    keeper.write_request(found["wanted"], found["machine"] | {"device": "cuda:0"}, complete=True)
+    with pytest.raises(InputError, match="members were drawn on another kind of device"):
+        xdeepda.update(other, later, model=model)
+
+
 # ---- observations that do not follow
 
 
