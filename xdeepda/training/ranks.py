@@ -69,7 +69,7 @@ class Ranks:
         wanted = wanted or option("device")
         if self.size == 1 or wanted not in (None, "cuda") or not torch.cuda.is_available():
             return wanted
-        return f"cuda:{os.environ.get('LOCAL_RANK', self.rank % torch.cuda.device_count())}"
+        return f"cuda:{os.environ.get('LOCAL_RANK', self.rank)}"
 
     def share(self, items: np.ndarray) -> np.ndarray:
         """Own part of items that are divided equally, those next to each other together."""
