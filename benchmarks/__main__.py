@@ -7,8 +7,8 @@ import sys
 from importlib import import_module
 
 NAMES = (
-    "ablations", "argo", "casts", "influence", "kalman", "osse", "production", "qc", "readers",
-    "sections", "several", "speed", "superob", "tao", "trend", "twin",
+    "ablations", "argo", "casts", "forecast", "influence", "kalman", "osse", "production", "qc",
+    "readers", "sections", "several", "speed", "superob", "tao", "trend", "twin",
 )  # fmt: skip
 
 

@@ -63,13 +63,17 @@ class Scene:
             "training_seconds": seconds, "steps": model.provenance.get("steps", 0),
         }  # fmt: skip
 
-    def of_model(self, model: Any, options: Any) -> dict[str, Any]:
-        """Scores of a model, or of several together, and its seconds a cycle."""
-        started = time.monotonic()
-        analysis = xdeepda.assimilate(
+    def analyse(self, model: Any, options: Any) -> xr.Dataset:
+        """Analysis of a model, or of several together."""
+        return xdeepda.assimilate(
             self.ground.control, self.cells, model=model, seed=options.seed, progress=False,
             **self.arguments,
         )  # fmt: skip
+
+    def of_model(self, model: Any, options: Any) -> dict[str, Any]:
+        """Scores of a model, or of several together, and its seconds a cycle."""
+        started = time.monotonic()
+        analysis = self.analyse(model, options)
         seconds = (time.monotonic() - started) / self.cells.sizes["time"]
         return self.score(analysis) | {"cycle_seconds": seconds}
 

@@ -34,31 +34,44 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--climatology", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--osse", help="folder of the tables of osse, that of --out by default")
     options = parser.parse_args(arguments)
-    run, other = (
-        common.open_run(common.data_file(options.data, f"models/mitgcm_{x}.nc"))[["thetao"]].load()
-        for x in "ab"
-    )
+    run, other = runs(options)
     for name in osse.networks_of(options):
         one_network(run, other, name, options)
     return 0
 
 
-def one_network(run: xr.Dataset, other: xr.Dataset, name: str, options: Any) -> None:
-    """All systems on one network, in each mode; then what is kept of their gain."""
+def runs(options: Any) -> tuple[xr.Dataset, xr.Dataset]:
+    """The run that is trained on, and the one that is to be found."""
+    run, other = (
+        common.open_run(common.data_file(options.data, f"models/mitgcm_{x}.nc"))[["thetao"]].load()
+        for x in "ab"
+    )
+    return run, other
+
+
+def scene_of(
+    run: xr.Dataset, other: xr.Dataset, name: str, options: Any, mode: str
+) -> scores.Scene:
+    """Report years of run B, what is observed of them, and whose climatology is known."""
     ground = osse.ground_of(run, name)
     truth, past = common.years(other, *REPORT), common.years(other, *CLIMATE)
     seed = 1000 + options.seed
     cells = xdeepda.observe(truth, ground.network, var="thetao", cycle="month", seed=seed)
     # the same reference in both modes: what is known of B without any observation
     climate = scores.climate_of(past, "month", truth)
+    known = {"climatology": past if mode == "own" else "model"}
+    return scores.Scene(ground, truth, cells, climate, osse.SPINUP, known)
+
+
+def one_network(run: xr.Dataset, other: xr.Dataset, name: str, options: Any) -> None:
+    """All systems on one network, in each mode; then what is kept of their gain."""
     results: dict[str, dict[str, Any]] = {}
     for mode in options.climatology:
-        known = {"climatology": past if mode == "own" else "model"}
-        scene = scores.Scene(ground, truth, cells, climate, osse.SPINUP, known)
+        scene = scene_of(run, other, name, options, mode)
         results[mode] = {system: scene.run(system, options) for system in options.systems}
         title = f"twin {name}, {mode} climatology, seed {options.seed}"
         stem = Path(options.out) / f"twin_{name}_{mode}_seed{options.seed}"
-        scores.report(title, results[mode], truth.depth.values, stem)
+        scores.report(title, results[mode], scene.truth.depth.values, stem)
     text = kept(results, osse_results(name, options))
     print(f"\n{text}")
     (Path(options.out) / f"twin_{name}_kept_seed{options.seed}.txt").write_text(text + "\n")

@@ -149,6 +149,39 @@ def test_osse_and_twin(grounds, runs, tmp_path):
     assert "no persistence, oi, kalman" in kept[-1]
 
 
+def test_forecasts_from_better_analyses_are_better(grounds, runs, tmp_path):
+    arguments = ["--data", str(runs), "--out", str(tmp_path), "--network", "dense", "--leads", "3"]
+    systems = ["--systems", "climatology", "persistence", "enoi", "increment"]
+    assert grounds("forecast").main([*arguments, *systems, *SMALL]) == 0
+    numbers = json.loads((tmp_path / "forecast_dense_seed0.json").read_text())
+    assert (tmp_path / "forecast_dense_seed0.png").stat().st_size > 10_000
+    text = (tmp_path / "forecast_dense_seed0.txt").read_text()
+    for scheme in ("persistence", "lim"):
+        rows = {s: np.array(row["ratio"]) for s, row in numbers[scheme].items()}
+        assert rows["enoi"].shape == (3, 3)
+        # no anomaly stays none
+        np.testing.assert_allclose(rows["climatology"], 1.0)
+        # what is known is forgotten
+        assert (np.diff(rows["truth"].mean(axis=1)) > 0).all()
+        assert rows["truth"][0].mean() < 1
+        assert f"\n{scheme}: mean over the levels" in text
+    mean = {s: np.mean(row["ratio"], axis=1) for s, row in numbers["persistence"].items()}
+    assert mean["truth"][0] < mean["enoi"][0] < mean["persistence"][0] < 1
+    assert text.count("increment: RMSE / that of the best baseline of each lead (") == 2
+
+
+def test_forecast_by_persistence_is_a_power_of_the_memory(grounds, ocean):
+    forecast = grounds("forecast")
+    ground = grounds("systems").Ground("test", ocean[["thetao"]], None)
+    model = forecast.forecaster("persistence", ground)
+    start = ocean.thetao[:2].copy(data=np.ones((2, *ocean.thetao.shape[1:]), np.float32))
+    first, second = forecast.forecasts(model, start, 2)
+    memory = model.statistics.persistence
+    sea = ocean.thetao[0].notnull().values
+    np.testing.assert_allclose(first.values[:, sea], memory[sea][None].repeat(2, 0), rtol=1e-5)
+    np.testing.assert_allclose(second.values[0][sea], memory[sea] ** 2, rtol=1e-5)
+
+
 def test_spread_of_means_of_members(grounds):
     """Whole members that err alike by a normal number: 1 for their mean, whatever the cells do."""
     rng = np.random.default_rng(0)
