@@ -10,6 +10,7 @@ from test_maps import cells_of, values_of
 
 import xdeepda
 from xdeepda.errors import InputError
+from xdeepda.experiments.systems import by_system
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +227,33 @@ def test_pictures_are_methods_of_the_accessor(whole):
     for name in xdeepda.plot.__all__:
         assert getattr(whole.deepda.plot, name).__func__ is getattr(xdeepda.plot, name)
         assert name in repr(whole.deepda.plot)
+
+
+# ---- scores of experiments
+
+
+@pytest.fixture(scope="module")
+def experiment(scores: xr.Dataset) -> xr.Dataset:
+    """Scores of two systems, the second with twice the error of the first."""
+    worse = scores.copy()
+    worse["rmse"] = 2 * scores["rmse"]
+    return by_system({"good": scores, "bad": worse})
+
+
+def test_scores_of_experiments_are_drawn_by_system(experiment, scores):
+    ax = experiment.deepda.plot.by_depth(spread=False)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines) == ["good", "persistence", "bad"]
+    np.testing.assert_allclose(lines["bad"].get_xdata(), 2 * scores["rmse"])
+    np.testing.assert_allclose(lines["persistence"].get_xdata(), scores["rmse_persistence"])
+    assert len(experiment.deepda.plot.by_depth(standards=False, spread=False).get_lines()) == 2
+    assert ax.get_legend() is not None
+
+
+def test_histograms_of_experiments_are_of_one_system(experiment):
+    ax = experiment.isel(depth=0).deepda.plot.rank_histogram()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["good", "bad"]
+    several = experiment.sel(depth=[10, 10, 101, 101], method="nearest")
+    with pytest.raises(InputError, match=r"scores\.sel\(system='good'\)"):
+        several.deepda.plot.rank_histogram()
+    assert several.sel(system="good").isel(depth=[0]).deepda.plot.rank_histogram().patches

@@ -17,9 +17,8 @@ from xdeepda.diagnostics.fields import finished, tell_of_spread
 from xdeepda.diagnostics.series import (
     Series,
     anomalies_of,
-    check_climatology,
+    base_of,
     look_along_time,
-    whole_years,
 )
 from xdeepda.diagnostics.weights import Box, area_mean, area_weights
 from xdeepda.errors import Problems
@@ -122,13 +121,8 @@ def index(
         Of the table; ``"nino1+2"``, ``"nino3.4"``, ``"iod"`` and ``"amo"`` are known, too.
     var : str, optional
         Name of the temperature, where there are several.
-    base : (first, last) year, optional
-        Period whose climatology is subtracted; all of the series by default.
-    climatology : "means" or int, optional
-        Mean of each cycle of the year, or a number of harmonics; means of months, and 4
-        harmonics of pentads by default.
-    cycle : {"pentad", "month", "year"}, optional
-        Guessed from the spacing of times.
+    base, climatology, cycle
+        Of the climatology that is subtracted, as in :func:`xdeepda.anomalies`.
     partial : bool
         Accept a domain that holds a part of the box only.
 
@@ -163,11 +157,9 @@ def index(
     assert series is not None  # told above
     assert definition is not None
     series = _surface(series, problems)
-    whole_years(series, problems)
     if definition.months and series.cycle.name == "year":
         problems.add(f"{name!r} needs cycles shorter than its {definition.months} months")
-    positions = series.base(base, problems)
-    check_climatology(series, climatology, positions, problems)
+    positions = base_of(series, base, climatology, problems)
     areas = [
         area_weights(series.field, box, problems, partial=partial, what=f"box of {name!r}")
         for box in definition.boxes

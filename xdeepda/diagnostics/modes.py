@@ -20,9 +20,8 @@ from xdeepda.diagnostics.fields import finished, tell_of_spread
 from xdeepda.diagnostics.series import (
     Series,
     anomalies_of,
-    check_climatology,
+    base_of,
     look_along_time,
-    whole_years,
 )
 from xdeepda.diagnostics.weights import Box, area_weights, box_of, depth_edges
 from xdeepda.errors import Problems
@@ -102,13 +101,8 @@ def eofs(
     modes : int, default 5
     region : (south, north, west, east), optional
         A box in degrees; cells at its border count in part.
-    base : (first, last) year, optional
-        Period whose climatology is subtracted; all of the series by default.
-    climatology : "means" or int, optional
-        Mean of each cycle of the year, or a number of harmonics; means of months, and 4
-        harmonics of pentads by default.
-    cycle : {"pentad", "month", "year"}, optional
-        Guessed from the spacing of times.
+    base, climatology, cycle
+        Of the climatology that is subtracted, as in :func:`xdeepda.anomalies`.
     partial : bool
         Accept a domain that holds a part of the region only.
 
@@ -148,9 +142,7 @@ def eofs(
         problems.raise_if_any()
     assert series is not None  # told above
     assert box is not None
-    whole_years(series, problems)
-    positions = series.base(base, problems)
-    check_climatology(series, climatology, positions, problems)
+    positions = base_of(series, base, climatology, problems)
     area = area_weights(series.field, box, problems, partial=partial)
     problems.raise_if_any()
     assert area is not None

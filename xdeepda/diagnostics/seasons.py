@@ -17,11 +17,10 @@ from xdeepda.diagnostics.series import (
     Series,
     along_time,
     anomalies_of,
-    check_climatology,
+    base_of,
     fit,
     has_seasons,
     look_along_time,
-    whole_years,
 )
 from xdeepda.errors import Problems
 
@@ -71,9 +70,7 @@ def anomalies(
     if series is None:
         problems.raise_if_any()
     assert series is not None  # told above
-    whole_years(series, problems)
-    positions = series.base(base, problems)
-    check_climatology(series, climatology, positions, problems)
+    positions = base_of(series, base, climatology, problems)
     problems.raise_if_any()
     field = series.field
     found = anomalies_of(series, climatology, positions)
@@ -132,9 +129,7 @@ def seasonal_cycle(
         problems.raise_if_any()
     assert series is not None  # told above
     has_seasons(series, problems)
-    whole_years(series, problems)
-    positions = series.base(base, problems)
-    check_climatology(series, climatology, positions, problems)
+    positions = base_of(series, base, climatology, problems)
     problems.raise_if_any()
     numbers = _one_year(series)
     fitted = series.seasonal_design(climatology)[positions]

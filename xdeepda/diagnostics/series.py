@@ -270,6 +270,23 @@ def anomalies_of(series: Series, kind: int | str | None, base: np.ndarray) -> xr
     return found.assign_coords(time=series.values["time"])
 
 
+def base_of(series: Series, period: Any, kind: Any, problems: Problems) -> np.ndarray:
+    """Positions of the base period of anomalies, checked: a year at least, that determines them.
+
+    Parameters
+    ----------
+    series : Series
+    period : (first, last) year, or None for all
+    kind : int, "means" or None
+        Of the climatology.
+    problems : Problems
+    """
+    whole_years(series, problems)
+    positions = series.base(period, problems)
+    check_climatology(series, kind, positions, problems)
+    return positions
+
+
 def check_climatology(series: Series, kind: Any, base: np.ndarray, problems: Problems) -> None:
     """Refuse a climatology that the base period does not determine."""
     try:

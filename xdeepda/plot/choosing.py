@@ -45,7 +45,7 @@ def choose_depth(view: View, depth: Any, problems: Problems) -> None:
     if isinstance(depth, (tuple, list)):
         _choose_range(view, "depth", depth, view.grid.thickness, problems)
         return
-    wanted = float(levels[0]) if depth is None else _number(depth)
+    wanted = float(levels[0]) if depth is None else number_of(depth)
     if wanted is None or wanted < 0:
         problems.add(f"depth={depth!r} is no depth", expected="metres, positive down")
         return
@@ -74,20 +74,28 @@ def choose_place(view: View, axis: str, wanted: Any, problems: Problems) -> None
         weights = np.cos(np.deg2rad(view.values[axis].values)) if axis == "lat" else None
         _choose_range(view, axis, wanted, weights, problems)
         return
-    number = _number(wanted)
+    n = nearest_place(view, axis, wanted, problems)
+    if n is None:
+        return
+    text, asked = (words_of(axis, float(v)) for v in (view.values[axis].values[n], wanted))
+    view.words.append(text + (f" (nearest to {asked})" if text != asked else ""))
+    view.values = view.values.isel({axis: n}, drop=True)
+
+
+def nearest_place(view: View, axis: str, wanted: Any, problems: Problems) -> int | None:
+    """Position of the nearest latitude or longitude within the grid; None with a problem."""
+    number = number_of(wanted)
     edges = getattr(view.grid, f"{axis}_edges")
     at = view.values[axis].values
     if number is None:
         problems.add(f"{axis}={wanted!r} is no place", expected="degrees, or (from, to)")
-        return
+        return None
     apart = np.abs(_around(at - number) if axis == "lon" else at - number)
     n = int(np.argmin(apart))
     if apart[n] > np.diff(edges).max():
         problems.add(f"{axis}={wanted!r} is outside of the grid", expected=_span(view, axis))
-        return
-    text = words_of(axis, at[n])
-    view.words.append(text + (f" (nearest to {words_of(axis, number)})" if apart[n] > 0.01 else ""))
-    view.values = view.values.isel({axis: n}, drop=True)
+        return None
+    return n
 
 
 def _choose_range(
@@ -98,7 +106,7 @@ def _choose_range(
     if isinstance(wanted, str):
         inside, ends = np.ones(at.size, dtype=bool), (float(at.min()), float(at.max()))
     else:
-        numbers = [n for n in map(_number, wanted) if n is not None]
+        numbers = [n for n in map(number_of, wanted) if n is not None]
         if len(numbers) != 2 or len(wanted) != 2 or (axis != "lon" and numbers[0] > numbers[1]):
             problems.add(f"{axis}={wanted!r} is no range", expected="(from, to)")
             return
@@ -197,7 +205,7 @@ def _around(degrees: Any) -> Any:
     return 180 - np.mod(180 - np.asarray(degrees), 360)
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """A finite number, or None."""
     try:
         number = float(value)

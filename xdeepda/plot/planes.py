@@ -15,6 +15,7 @@ from xdeepda.plot.choosing import (
     choose_time,
     times_within,
 )
+from xdeepda.plot.facets import draw_facets, facets_of
 from xdeepda.plot.looking import View, view
 from xdeepda.plot.style import (
     degree_axis,
@@ -37,6 +38,8 @@ def section(
     lon: Any = None,
     time: Any = None,
     member: int | None = None,
+    col: str | None = None,
+    row: str | None = None,
     ax: Any = None,
     figsize: tuple[float, float] | None = None,
     yscale: str | None = None,
@@ -53,6 +56,10 @@ def section(
     lat, lon : float or (float, float)
         One of them: the section lies along this latitude or longitude (the nearest, as
         the title says), or is the mean over a range.
+    col, row : str, optional
+        Axis of time, of members, or across the sections: one for each of its values, in
+        the same colours, such as ``col="lat", lat=[-10, 0, 10]`` or ``col="time",
+        time=slice("1997", "1998")``.
     ax, figsize
         As :func:`xdeepda.plot.map`.
     yscale : str, optional
@@ -63,6 +70,7 @@ def section(
     Returns
     -------
     matplotlib.axes.Axes
+        Or, with `col` or `row`, :class:`xarray.plot.FacetGrid`.
 
     Raises
     ------
@@ -78,20 +86,41 @@ def section(
     problems = Problems("plot.section")
     seen = view(ds, var, problems, part=part, needs=("depth",))
     along = _along_section(seen, lat, lon, problems) if seen is not None else ""
+    facets = None
     if seen is not None and along:
         across = "lat" if along == "lon" else "lon"
-        choose_place(seen, across, lat if across == "lat" else lon, problems)
-        choose_time(seen, time, problems)
-        choose_member(seen, member, problems)
+        given = {across: lat if across == "lat" else lon, "time": time, "member": member}
+        facets = facets_of(seen, col, row, given, problems)
+        for axis in (a for a in given if facets is None or a not in facets.positions):
+            _choose(seen, axis, given[axis], problems)
+    if ax is not None and (col is not None or row is not None):
+        problems.add("several sections need a figure of their own", todo="leave ax= out")
     problems.raise_if_any()
     assert seen is not None
     seen.values = seen.values.compute()
     refuse_empty(seen, "plot.section")
+
+    def dress(one: Any) -> None:
+        degree_axis(one, along, "x", edges_of(seen, along))
+        depth_axis(one, edges_of(seen, "depth"), yscale)
+
+    if facets is not None:
+        sizes = {"figsize": figsize} if figsize else {"size": 2.8, "aspect": 1.6}
+        return draw_facets(seen, facets, (along, "depth"), dress, {**sizes, **kwargs})
     ax = new_axes(ax, figsize, (8.0, 4.0))
     mesh(seen, ax, along, "depth", kwargs)
-    degree_axis(ax, along, "x", edges_of(seen, along))
-    depth_axis(ax, edges_of(seen, "depth"), yscale)
+    dress(ax)
     return ax
+
+
+def _choose(seen: View, axis: str, wanted: Any, problems: Problems) -> None:
+    """Choose on one axis that is not drawn."""
+    if axis == "time":
+        choose_time(seen, wanted, problems)
+    elif axis == "member":
+        choose_member(seen, wanted, problems)
+    else:
+        choose_place(seen, axis, wanted, problems)
 
 
 def _along_section(seen: View, lat: Any, lon: Any, problems: Problems) -> str:

@@ -10,10 +10,13 @@ import xarray as xr
 
 from xdeepda.errors import InputError, Problems
 from xdeepda.plot.style import colour_map, depth_axis, new_axes
-from xdeepda.verification.table import groups_of, is_scores
+from xdeepda.verification.table import BESIDE, groups_of, is_scores
 
 #: The standards that a result of ``verify`` holds beside the analysis, and their line styles.
 _STANDARDS = {"background": "-.", "persistence": ":", "climatology": (0, (1, 3))}
+
+#: Those that do not depend on the system.
+_SHARED = {name: style for name, style in _STANDARDS.items() if name != "background"}
 
 
 def by_depth(
@@ -34,15 +37,16 @@ def by_depth(
     Parameters
     ----------
     scores : Dataset, or dict of name -> Dataset
-        From :func:`xdeepda.verify` with ``by="depth"``; of a dimension ``reference``,
-        ``region`` or the like each has a line.
+        From :func:`xdeepda.verify`, :func:`xdeepda.osse` or the like with ``by="depth"``;
+        of a dimension ``system``, ``reference``, ``region``, ... each has a line.
     statistic : str
         Any statistic of :func:`xdeepda.verify`.
     spread : bool
         Beside the RMSE also the error that the method expects, dashed.
     standards : bool, optional
         Also the RMSE of background, persistence and climatology, where they are known; by
-        default if there is a single method.
+        default if there is a single method; of the systems of one experiment those of
+        persistence and climatology, which they share.
     intervals : bool
         Also the confidence intervals, shaded.
     ax, figsize, yscale
@@ -65,18 +69,20 @@ def by_depth(
     --------
     >>> analysis.deepda.verify(truth).deepda.plot.by_depth()  # doctest: +SKIP
     >>> xdeepda.plot.by_depth({"hybrid": a, "EnOI": b})  # doctest: +SKIP
+    >>> truth.deepda.osse(network, models=model).deepda.plot.by_depth()  # doctest: +SKIP
     """
     problems = Problems("plot.by_depth")
     rows = _rows(scores, statistic, label or "analysis", problems)
     problems.raise_if_any()
     single = len(rows) == 1
+    alike = single or _share_standards(scores)
     ax = new_axes(ax, figsize, (5.0, 5.5))
     for n, (name, one) in enumerate(rows.items()):
         style = {"color": f"C{n % 10}", "marker": ".", "label": name, **kwargs}
         _method(ax, one, statistic, style, intervals=intervals,
                 spread=spread and statistic in ("rmse", "member_rmse"))  # fmt: skip
-        if statistic == "rmse" and (single if standards is None else standards) and n == 0:
-            _standards(ax, one)
+        if statistic == "rmse" and (alike if standards is None else standards) and n == 0:
+            _standards(ax, one, _STANDARDS if single else _SHARED)
     first = next(iter(rows.values()))
     _finish(ax, first[statistic], statistic)
     depth = first["depth"].values
@@ -162,9 +168,14 @@ def _method(
                 label=f"{style['label']}: expected error")  # fmt: skip
 
 
-def _standards(ax: Any, one: xr.Dataset) -> None:
+def _share_standards(scores: Any) -> bool:
+    """Whether these are systems of one experiment, which is as hard for each of them."""
+    return not _is_mapping(scores) and any(dim in scores.dims for dim in BESIDE)
+
+
+def _standards(ax: Any, one: xr.Dataset, standards: dict[str, Any]) -> None:
     """Errors of what any analysis has to beat."""
-    for name, dashes in _STANDARDS.items():
+    for name, dashes in standards.items():
         values = one.get(f"rmse_{name}")
         if values is not None and np.isfinite(values).any():
             ax.plot(values.values, one["depth"].values, color="0.35", linestyle=dashes,
@@ -236,9 +247,10 @@ def rank_histogram(
     elif set(share.dims) == {"depth", dim}:
         return _plane(ax, share, kwargs)
     else:
+        first = next(d for d in share.dims if d not in ("depth", dim))
         raise InputError(
             f"plot.rank_histogram: {len(rows)} groups are too many (6 at most, or levels alone); "
-            "choose: scores.sel(region='all'), ..."
+            f"choose: scores.sel({first}={share[first].values[0]!r})"
         )
     ax.axhline(1.0, color="k", linewidth=0.8, linestyle="--")
     ax.set_ylim(bottom=0)
