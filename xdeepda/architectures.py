@@ -29,6 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hybrid": {
         "folds": 3,
         "patterns": 192,
+        "neighbours": True,
         "truncation": 8.0,
         "ensemble": 200,
         "localisation": 6000.0,
@@ -64,9 +65,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "local": True,
         "most": 100,
     },
-    "kalman": {"patterns": 150, "inflation": 1.0, "truncation": 3.0},
+    "kalman": {"patterns": 150, "neighbours": True, "inflation": 1.0, "truncation": 3.0},
     "combined": {
         "patterns": 100,
+        "neighbours": True,
         "truncation": 4.0,
         "ensemble": 108,
         "localisation": 4000.0,
@@ -79,7 +81,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 #: Settings that files do not name which were written before there were these: what was done then.
-BEFORE: dict[str, dict[str, Any]] = {"hybrid": {"thinning": 0.0}}
+BEFORE: dict[str, dict[str, Any]] = {
+    "hybrid": {"thinning": 0.0, "neighbours": False},
+    "kalman": {"neighbours": False},
+    "combined": {"neighbours": False},
+}
 
 #: Peculiarities of the published code, explained in ``xdeepda.core.deepda2024.QUIRKS``.
 QUIRKS = (
@@ -217,6 +223,9 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
         Parts of the control run (3) that are each analysed with what was fitted to the others.
     patterns : int
         EOFs of the filter (192; fewer where the run is short).
+    neighbours : bool
+        Whether the filter's inverse model is an operator by which cells follow their
+        neighbours (True), or a regression of the coefficients of the EOFs on each other.
     truncation : float
         Factor on the variance that the EOFs leave out, as an error of the observations (8).
     ensemble : int

@@ -147,8 +147,10 @@ def kalman(
         Fraction of the years, the last ones, that nothing is fitted to.
     **settings
         patterns (number of EOFs; by default a third of the training cycles, at most 150),
-        inflation (factor on the covariance in each forecast), truncation (factor on the
-        variance that the EOFs leave out, which counts as an observation error).
+        neighbours (whether the inverse model is an operator by which cells follow their
+        neighbours, or a regression of the coefficients on each other), inflation (factor on
+        the covariance in each forecast), truncation (factor on the variance that the EOFs
+        leave out, which counts as an observation error).
 
     Returns
     -------
@@ -195,7 +197,7 @@ def combined(
     validation : float
         Fraction of the years, the last ones, that nothing is fitted to.
     **settings
-        patterns and truncation as of :func:`kalman`; ensemble, localisation, inflation,
+        patterns, neighbours and truncation as of :func:`kalman`; ensemble, localisation, inflation,
         damping, evolving, local and most as of :func:`enoi`, for what the patterns leave.
 
     Returns

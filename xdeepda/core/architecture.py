@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from xdeepda.core.smoothing import SmoothNoise
 from xdeepda.core.state import Geometry, Observed, State
+
+
+class Stored(NamedTuple):
+    """Cells of which something fitted is stored."""
+
+    cells: Tensor  # (s,) numbers among the cells of the sea
+    weights: Tensor  # (s,) area that they stand for
+    apart: tuple[int, int]  # rows and columns from one to the next
+
 
 #: Smallest climatological variance (squared scales); quiet cells keep a finite gain.
 VARIANCE_FLOOR = 1e-4
@@ -100,11 +110,8 @@ class Architecture(nn.Module):
         """
         return SmoothNoise(geometry).to(self.wet.device)
 
-    def stored(self) -> tuple[Tensor, Tensor] | None:
-        """Cells of which something fitted is stored, and the weights that they stand for.
-
-        Numbers (s,) among the cells of the sea, and (s,); None for all cells.
-        """
+    def stored(self) -> Stored | None:
+        """Cells of which something fitted is stored; None for all of them."""
         return None
 
     def as_stored(self, fields: Tensor) -> Tensor:

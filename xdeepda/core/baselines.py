@@ -119,6 +119,8 @@ class KalmanArchitecture(Architecture):
     geometry : Geometry
     patterns : int
         Number of EOFs.
+    neighbours : bool
+        Whether the inverse model is an operator of neighbouring cells, or a regression.
     inflation : float
         Factor on the covariance in each forecast, before the noise is added.
     truncation : float
@@ -139,6 +141,7 @@ class KalmanArchitecture(Architecture):
         geometry: Geometry,
         *,
         patterns: int = 150,
+        neighbours: bool = True,
         inflation: float = 1.0,
         truncation: float = 3.0,
     ) -> None:
@@ -147,7 +150,7 @@ class KalmanArchitecture(Architecture):
         self.filter = ReducedFilter(
             Kept(self.sea), self.weights, self.clim_variance, patterns, inflation
         )
-        self.truncation = truncation
+        self.truncation, self.neighbours = truncation, neighbours
 
     def forecast(self, state: State, season: Tensor) -> State:
         """Background by the linear inverse model."""
@@ -184,6 +187,8 @@ class CombinedArchitecture(Architecture):
     geometry : Geometry
     patterns : int
         Number of EOFs of the filter.
+    neighbours : bool
+        As of :class:`KalmanArchitecture`.
     truncation : float
         Factor on the variance of r as an error of the observations of the filter.
     ensemble, localisation, inflation, damping, evolving, local, most
@@ -199,6 +204,7 @@ class CombinedArchitecture(Architecture):
         geometry: Geometry,
         *,
         patterns: int = 100,
+        neighbours: bool = True,
         truncation: float = 4.0,
         ensemble: int = 108,
         localisation: float = 4000.0,
@@ -214,7 +220,7 @@ class CombinedArchitecture(Architecture):
         self.filter = ReducedFilter(Kept(self.sea), self.weights, self.clim_variance, patterns, 1.0)
         self.register_buffer("rest_memory", torch.zeros(self.sea.size))
         self.truncation, self.inflation = truncation, inflation
-        self.damping, self.evolving = damping, evolving
+        self.damping, self.evolving, self.neighbours = damping, evolving, neighbours
 
     def parts(self, state: State) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Coefficients and covariance of the filter; r and its variance, (B, n) each."""

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xdeepda.core.architecture import Stored
 from xdeepda.core.classical import afloat, low_rank_variance
 from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, packed
 from xdeepda.core.innovations import InnovationArchitecture
@@ -119,6 +120,8 @@ class HybridArchitecture(InnovationArchitecture):
         Parts of the control run that are each analysed with what was fitted to the others.
     patterns : int
         EOFs of the filter.
+    neighbours : bool
+        Whether its operator is one of neighbouring cells, or a regression of coefficients.
     truncation : float
         Factor on the variance that the EOFs leave out, as an error of the observations.
     ensemble : int
@@ -157,6 +160,7 @@ class HybridArchitecture(InnovationArchitecture):
         *,
         folds: int = 3,
         patterns: int = 192,
+        neighbours: bool = True,
         truncation: float = 8.0,
         ensemble: int = 200,
         localisation: float = 6000.0,
@@ -187,7 +191,7 @@ class HybridArchitecture(InnovationArchitecture):
             lag=lag,
             hint=True,
         )
-        self.folds, self.truncation = folds, truncation
+        self.folds, self.truncation, self.neighbours = folds, truncation, neighbours
         self.sea = Sea(geometry)
         rows, columns = (max(1, round(spacing * length)) for length in geometry.length)
         self._sizes: dict[str, Any] = {
@@ -231,10 +235,11 @@ class HybridArchitecture(InnovationArchitecture):
         """Draws that are alike the errors of the first run, over the whole ocean."""
         return self.classical.covariance.draw
 
-    def stored(self) -> tuple[Tensor, Tensor]:
+    def stored(self) -> Stored:
         """Cells of the columns that are kept, and the area weights that they stand for."""
         kept = self.classical.kept
-        return kept.cells, kept.collect(self.sea.vector(self.weights))
+        weights = kept.collect(self.sea.vector(self.weights))
+        return Stored(kept.cells, weights, self._sizes["apart"])
 
     def as_stored(self, fields: Tensor) -> Tensor:
         """Cells (..., s) of the columns that are kept, of fields (..., C, Y, X)."""

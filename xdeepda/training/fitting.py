@@ -1,8 +1,8 @@
 """Arrays of the classical baselines, fitted to the anomalies of a control run.
 
 Ensembles of anomalies, leading EOFs in area-weighted normalised units, and a linear
-inverse model of their coefficients.  Knows numpy and the sources of cycle means; the run
-is read in blocks.
+inverse model of their coefficients, by an operator of neighbouring cells or a regression.
+Knows numpy and the sources of cycle means; the run is read in blocks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xdeepda.climatology import anomalies
+from xdeepda.training.dynamics import applied, coefficients_of, neighbours, sums_of
 from xdeepda.training.preparation import Prepared
 
 #: EOFs are those of so many cycles at least (if there are), and for each EOF.
@@ -37,6 +38,8 @@ class Anomalies:
     stored : (numpy.ndarray, numpy.ndarray), optional
         Cells of the sea that are looked at, numbers among them, and their weights; by
         default all, by their area.
+    apart : (int, int)
+        Rows and columns from one of these cells to the next.
     """
 
     def __init__(
@@ -44,8 +47,9 @@ class Anomalies:
         prepared: Prepared,
         without: tuple[int, int] = (0, 0),
         stored: tuple[np.ndarray, np.ndarray] | None = None,
+        apart: tuple[int, int] = (1, 1),
     ) -> None:
-        self.prepared, self.gap = prepared, without
+        self.prepared, self.gap, self.apart = prepared, without, apart
         self.count = prepared.split - (without[1] - without[0])
         channels = prepared.wet.shape[0] * prepared.wet.shape[1]
         wet = prepared.wet.reshape(channels, -1)
@@ -171,12 +175,17 @@ class Snapshots:
         return np.asarray(self.weighted.T @ leading / self.root[:, None])
 
 
-def fit_patterns(run: Anomalies, snapshots: Snapshots) -> Patterns:
-    """EOFs of a run and a linear inverse model of one cycle."""
+def fit_patterns(run: Anomalies, snapshots: Snapshots, neighbours: bool) -> Patterns:
+    """EOFs of a run and a linear inverse model of one cycle.
+
+    Its operator is that of neighbouring cells, as it acts on the EOFs, or else a regression of
+    their coefficients.
+    """
     patterns = snapshots.eofs()
     series = coefficients(run, patterns)
-    operator, noise = inverse_model(series)
-    return Patterns(patterns, operator, noise, (series**2).mean(axis=0))
+    deviation = np.sqrt(np.maximum((series**2).mean(axis=0), 1e-30))
+    fit = near_model(run, patterns, series) if neighbours else coupled_model(series)
+    return Patterns(patterns, fit[0], noise_of(fit[1], deviation), deviation**2)
 
 
 def coefficients(run: Anomalies, patterns: np.ndarray) -> np.ndarray:
@@ -185,13 +194,53 @@ def coefficients(run: Anomalies, patterns: np.ndarray) -> np.ndarray:
     return np.concatenate([block @ projector for _, block in run.blocks()]).astype(np.float64)
 
 
-def inverse_model(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Linear inverse model of one cycle: operator A and noise covariance Q.
+def parts_of_pairs(pairs: int) -> np.ndarray:
+    """Part of a run, one of ``FOLDS``, that each pair of consecutive cycles belongs to."""
+    return np.arange(pairs) * FOLDS // max(pairs, 1)
 
-    A ridge regression of each state on the one before, in which not the memory of each
-    coefficient but its couplings with others are held small, as much as predicts best the
-    quarters of the run that were left out.  Q is what keeps the variance of the run:
-    C - A C Aᵀ, without negative parts.
+
+def near_model(
+    run: Anomalies, patterns: np.ndarray, series: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Operator by which cells follow their neighbours, as it acts on patterns.
+
+    A regression of the coefficients on each other would predict better from states that are
+    known well, and worse from analyses.
+
+    Parameters
+    ----------
+    run : Anomalies
+    patterns : numpy.ndarray, shape (n, k)
+    series : numpy.ndarray, shape (cycles, k)
+        Coefficients of the run.
+
+    Returns
+    -------
+    operator : numpy.ndarray, shape (k, k)
+    missed : numpy.ndarray, shape (cycles - 1, k)
+        What is not predicted of each part of the run by an operator of the others.
+    """
+    shape, cyclic = run.prepared.wet.shape, run.prepared.source.grid.cyclic
+    part = parts_of_pairs(len(series) - 1)
+    sums = sums_of(neighbours(run.cells, shape, run.apart, cyclic), run.blocks(), part)
+    projector = (run.weight[:, None] * patterns).T
+
+    def operator(left_out: int | None) -> np.ndarray:
+        near = coefficients_of(*sums.but(left_out))
+        return fading((projector @ applied(near, sums.around, patterns)).astype(np.float64))
+
+    missed = np.empty_like(series[1:])
+    for left_out in np.unique(part):
+        rows = part == left_out
+        missed[rows] = series[1:][rows] - series[:-1][rows] @ operator(left_out).T
+    return operator(None), missed
+
+
+def coupled_model(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Operator of a regression of each state on the one before.
+
+    Not the memory of each coefficient but its couplings with others are held small, as much
+    as predicts best the quarters of the run that were left out.
 
     Parameters
     ----------
@@ -199,20 +248,21 @@ def inverse_model(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    operator, noise : numpy.ndarray, shape (k, k)
+    operator, missed : numpy.ndarray
+        As of :func:`near_model`.
     """
     deviation = np.sqrt(np.maximum((series**2).mean(axis=0), 1e-30))
-    normal = series / deviation
-    before, after = normal[:-1], normal[1:]
-    operator = _regression(before, after, _best_ridge(series, deviation))
-    largest = np.abs(np.linalg.eigvals(operator)).max()
-    operator *= min(1.0, FADING / max(largest, 1e-30))
-    covariance = normal.T @ normal / len(normal)
-    noise = covariance - operator @ covariance @ operator.T
-    values, vectors = np.linalg.eigh((noise + noise.T) / 2)
-    noise = (vectors * np.maximum(values, 1e-4)) @ vectors.T
-    outer = np.outer(deviation, deviation)
-    return operator * (deviation[:, None] / deviation[None, :]), noise * outer
+    before, after = series[:-1] / deviation, series[1:] / deviation
+    part = parts_of_pairs(len(before))
+    missed = np.empty((len(RIDGES), *before.shape))
+    for number, ridge in enumerate(RIDGES):
+        for left_out in range(FOLDS):
+            mine, theirs = part != left_out, part == left_out
+            operator = _regression(before[mine], after[mine], ridge)
+            missed[number, theirs] = (after[theirs] - before[theirs] @ operator.T) * deviation
+    best = int(np.argmin((missed**2).sum(axis=(1, 2))))
+    operator = _regression(before, after, RIDGES[best])
+    return fading(operator * (deviation[:, None] / deviation[None, :])), missed[best]
 
 
 def _regression(before: np.ndarray, after: np.ndarray, ridge: float) -> np.ndarray:
@@ -224,21 +274,38 @@ def _regression(before: np.ndarray, after: np.ndarray, ridge: float) -> np.ndarr
     return np.asarray(np.diag(alone) + couplings.T)
 
 
-def _best_ridge(series: np.ndarray, deviation: np.ndarray) -> float:
-    """Ridge that predicts best what it was not fitted to, in the units of the series."""
-    normal = series / deviation
-    before, after = normal[:-1], normal[1:]
-    fold = np.arange(len(before)) * FOLDS // len(before)
-    errors = []
-    for ridge in RIDGES:
-        error = 0.0
-        for left_out in range(FOLDS):
-            mine, theirs = fold != left_out, fold == left_out
-            operator = _regression(before[mine], after[mine], ridge)
-            missed = (after[theirs] - before[theirs] @ operator.T) * deviation
-            error += float((missed**2).sum())
-        errors.append(error)
-    return RIDGES[int(np.argmin(errors))]
+def fading(operator: np.ndarray) -> np.ndarray:
+    """Operator under which anomalies fade."""
+    largest = np.abs(np.linalg.eigvals(operator)).max()
+    return np.asarray(operator * min(1.0, FADING / max(largest, 1e-30)))
+
+
+def noise_of(missed: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Covariance (k, k) of what an operator misses (cycles - 1, k), positive definite."""
+    values, vectors = np.linalg.eigh(shrunk_covariance(missed / deviation))
+    noise = (vectors * np.maximum(values, 1e-4)) @ vectors.T
+    return np.asarray(noise * np.outer(deviation, deviation))
+
+
+def shrunk_covariance(x: np.ndarray) -> np.ndarray:
+    """Covariance of rows (cycles, k) with correlations that are as small as few rows demand.
+
+    Correlations are multiplied by one number, which makes the expected error least.
+
+    References
+    ----------
+    Schäfer & Strimmer (2005), doi:10.2202/1544-6115.1175.
+    """
+    deviation = np.sqrt(np.maximum((x**2).mean(axis=0), 1e-30))
+    normal = x / deviation
+    correlation = normal.T @ normal / len(x)
+    square = normal**2
+    uncertain = (square.T @ square / len(x) - correlation**2) / max(len(x) - 1, 1)
+    apart = ~np.eye(x.shape[1], dtype=bool)
+    size = (correlation[apart] ** 2).sum()
+    shrink = 1.0 if size <= 0 else float(np.clip(uncertain[apart].sum() / size, 0.0, 1.0))
+    correlation *= np.where(apart, 1.0 - shrink, 1.0)
+    return np.asarray(correlation * np.outer(deviation, deviation))
 
 
 @dataclass
@@ -299,7 +366,7 @@ def fit_arrays(run: Anomalies, settings: dict[str, Any], *, of_rest: bool) -> di
     ----------
     run : Anomalies
     settings : dict
-        With ``patterns`` for a filter and ``ensemble`` for a covariance.
+        With ``patterns`` and ``neighbours`` for a filter, ``ensemble`` for a covariance.
     of_rest : bool
         Whether the ensemble is one of what the patterns leave.
     """
@@ -308,7 +375,7 @@ def fit_arrays(run: Anomalies, settings: dict[str, Any], *, of_rest: bool) -> di
     if "patterns" in settings:
         snapshots = Snapshots(run, settings["patterns"])
         rest = fit_rest(run, snapshots, settings.get("ensemble", 2))
-        arrays |= fit_patterns(run, snapshots).arrays()
+        arrays |= fit_patterns(run, snapshots, settings["neighbours"]).arrays()
         arrays["filter.rest"] = rest.variance.astype(np.float32)
         if of_rest:
             arrays["rest_memory"] = rest.memory.astype(np.float32)

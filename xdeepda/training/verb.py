@@ -250,11 +250,14 @@ def fit_module(
 
     The first rank does it, which has read the run.
     """
-    given = module.stored()
-    stored = None if given is None else (given[0].cpu().numpy(), given[1].cpu().numpy())
+    given, apart = module.stored(), (1, 1)
+    stored = None
+    if given is not None:
+        stored, apart = (given.cells.cpu().numpy(), given.weights.cpu().numpy()), given.apart
 
     def fitted(without: tuple[int, int]) -> dict[str, torch.Tensor]:
-        arrays = fit_arrays(Anomalies(prepared, without, stored), settings, of_rest=False)
+        run = Anomalies(prepared, without, stored, apart)
+        arrays = fit_arrays(run, settings, of_rest=False)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     parts = parts_of(Period(0, prepared.split), module.folds)
