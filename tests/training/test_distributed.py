@@ -156,10 +156,10 @@ def test_only_the_first_decides(both):
     for found in both:
         # the first validation is the best, and two others are not better
         assert len(found["patience"]["score"]) == 3
-        assert found["budget"] == both[0]["budget"]
+        np.testing.assert_equal(found["budget"], both[0]["budget"])  # NaN is NaN
         assert found["budget"]["seconds"][-1] == pytest.approx(1, abs=0.2)
         assert found["budget"]["rate"][-1] < 0.2 * shared.FILTER["learning_rate"]
-    assert 8 < both[0]["budget"]["steps"] < 20
+    assert 4 < both[0]["budget"]["steps"] < 20
 
 
 @pytest.mark.parametrize(
