@@ -31,6 +31,7 @@ def test_options_hold_for_the_block_only():
         ({"threads": True}, "positive integer"),
         ({"progress": "yes"}, "True or False"),
         ({"device": 3}, "device"),
+        ({"precision": "float16"}, "precision='float16'"),
     ],
 )
 def test_wrong_options_change_nothing(wrong, words):

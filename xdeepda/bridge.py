@@ -6,6 +6,7 @@ divided by the scale of their channel; C counts (variable, level).
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from torch import Tensor
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.cycle import Lagged, MemberNoise, perturb
 from xdeepda.core.interpolation import Interpolation
+from xdeepda.core.precision import has_bfloat16, set_precision
 from xdeepda.core.registry import build, weight_shapes
 from xdeepda.core.state import Geometry, Observed, State, climatological
 from xdeepda.errors import DeviceMemoryError, DivergenceError, ModelFileError
 from xdeepda.observations.interpolation import interpolation_weights
-from xdeepda.options import device_of
+from xdeepda.options import device_of, option
+
+logger = logging.getLogger("xdeepda")
 
 if TYPE_CHECKING:
     from xdeepda.climatology import Climatology, Statistics
@@ -239,6 +243,7 @@ class Conductor:
         self.show_members = show_members
         self.tensors = tensors_of(model, device)
         self.module = module_of(model, self.tensors)
+        set_precision(self.module, precision_on(self.tensors.device))
         self.members = len(initial)
         self.generator = torch.Generator(self.tensors.device).manual_seed(seed)
         self.state = State(self.tensors.normalise(initial), self._initial_variance(spread))
@@ -495,6 +500,15 @@ class Conductor:
     def shape(self) -> tuple[int, int, int]:
         """(C, Y, X)."""
         return self.tensors.shape
+
+
+def precision_on(device: torch.device) -> str:
+    """Precision of the networks on a device: as set, where the device has it."""
+    wanted = str(option("precision"))
+    if wanted == "bfloat16" and not has_bfloat16(device):
+        logger.warning("precision: %s calculates in float32, it has no bfloat16", device)
+        return "float32"
+    return wanted
 
 
 def _room(device: torch.device) -> int:

@@ -31,6 +31,7 @@ from xdeepda.core.pairs import (
     to_axes,
 )
 from xdeepda.core.partial_conv import pad_longitude
+from xdeepda.core.precision import Network
 
 QUIRKS = MappingProxyType(
     {
@@ -96,7 +97,7 @@ def resolve_quirks(quirks: Iterable[str] | str = ()) -> frozenset[str]:
     return names
 
 
-class DeepDA2024Generator(nn.Module):
+class DeepDA2024Generator(Network):
     """Background and observations of a cycle in, analysis out.
 
     1,101,917 parameters for one variable with all quirks, 858,461 without the trained mask
@@ -210,10 +211,11 @@ class DeepDA2024Generator(nn.Module):
         mask = self._enlarge(seen.to(dtype))
         background = self._enlarge(torch.where(sea, background, 0))
         obs = self._enlarge(torch.where(seen, obs, 0).to(background.dtype))
-        features = torch.cat(
-            [self._encode_background(background), self._encode_observations(obs, mask)], dim=1
-        )
-        out = self.output(self.up3(self.up2(self.up1(features))))
+        with self.lowered(obs):
+            features = torch.cat(
+                [self._encode_background(background), self._encode_observations(obs, mask)], dim=1
+            )
+            out = self.output(self.up3(self.up2(self.up1(features)))).to(background.dtype)
         return torch.where(sea, out[..., : sea.shape[-2], : sea.shape[-1]], 0)
 
     def _enlarge(self, x: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xdeepda.core.precision import Network
+
 
 class PeriodicConv(nn.Conv2d):
     """A 3 x 3 convolution, padded by zeros in Y and, where cyclic, periodically in X."""
@@ -52,7 +54,7 @@ class Residual(nn.Module):
         return x + self.second(functional.silu(self.first(functional.silu(x))))
 
 
-class TwoScales(nn.Module):
+class TwoScales(Network):
     """A network that looks at the full resolution, and wider at half of it.
 
     Parameters
@@ -88,7 +90,15 @@ class TwoScales(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:  # (B, inputs, Y, X) -> (B, outputs, Y, X)
-        """Fields that the network makes of features."""
+        """Fields that the network makes of features; of their precision."""
+        with self.lowered(x):
+            return self._made(x).to(x.dtype)
+
+    def _made(self, x: Tensor) -> Tensor:
+        """Fields in the precision of the network."""
+        if x.is_cuda:
+            # what tensor cores read
+            x = x.contiguous(memory_format=torch.channels_last)
         fine = self.enter(x)
         coarse = self.down(functional.silu(fine))
         for block in self.blocks:

@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from xdeepda.core.precision import Network
+
 # PyTorch's CPU dispatcher takes its slow 3-D convolution where kernels are small and
 # batch * channels * (first two spatial sizes) is at most this.
 _SLOW_CONV3D_SIZE = 20480
@@ -203,7 +205,7 @@ def along_channels(per_channel: Tensor, like: Tensor) -> Tensor:
     return per_channel.view(1, -1, *(1,) * (like.ndim - 2))
 
 
-class PartialConv(nn.Module):
+class PartialConv(Network):
     r"""Convolution of the seen cells, rescaled by how much of the window was seen.
 
     .. math:: y = \frac{n}{\sum m}\, W * (m x) + b \quad\text{where}\ \sum m > 0,
@@ -297,17 +299,15 @@ class PartialConv(nn.Module):
         else:
             m = seen.to(_mask_dtype(x))
         ratio, new_mask = self._ratio(m)
-        y = convolve(
-            pad_same(x, self.kernel_size, self.stride, self.periodic),
-            self.weight,
-            None,
-            self.stride,
-        )
+        padded = pad_same(x, self.kernel_size, self.stride, self.periodic)
+        with self.lowered(x):
+            y = convolve(padded, self.weight, None, self.stride)
         out = y * ratio
         if self.bias is not None:
             out = out + along_channels(self.bias, out)
         out = torch.where(new_mask > 0, out, 0)
-        return out.to(y.dtype), new_mask
+        kept = x.dtype if self.precision != "float32" else y.dtype
+        return out.to(kept), new_mask
 
     def _ratio(self, m: Tensor) -> tuple[Tensor, Tensor]:
         """Window size over the sum in the window (0 where that is 0), and the new mask."""

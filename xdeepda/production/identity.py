@@ -12,7 +12,7 @@ import numpy as np
 
 from xdeepda.analysis import Labels
 from xdeepda.initial import initial_spread
-from xdeepda.options import device_of, thread_count
+from xdeepda.options import device_of, option, thread_count
 from xdeepda.provenance import hash_arrays, package_version
 from xdeepda.request import Inputs
 
@@ -47,7 +47,12 @@ def request_of(
 
 def machine_of(device: str | None) -> dict[str, str]:
     """What the last bits depend on besides."""
-    return {**versions(), "device": device_of(device), "threads": str(thread_count())}
+    return {
+        **versions(),
+        "device": device_of(device),
+        "threads": str(thread_count()),
+        "precision": str(option("precision")),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -224,7 +224,8 @@ class Streams:
         start = without_values(inputs.source, spreads)
         return Plan(
             self.token, stored.path, labels, kept, start, self.streams, stored.chunk,
-            stored.pause, threads=self.threads, **self.settings,  # type: ignore[arg-type]
+            stored.pause, threads=self.threads, precision=str(option("precision")),
+            **self.settings,  # type: ignore[arg-type]
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from xdeepda.analysis import Fields, Labels
 from xdeepda.errors import DeepDAError, DivergenceError, InputError, StoreError
 from xdeepda.initial import draws_of
-from xdeepda.options import torch_threads
+from xdeepda.options import set_options, torch_threads
 from xdeepda.production.account import Account
 from xdeepda.production.cycling import Cycling
 from xdeepda.production.observed import Ahead, KeptCells
@@ -69,6 +69,8 @@ class Plan:
     seed : int
     threads : int, optional
         Of torch, in each process.
+    precision : str
+        Of the networks.
     """
 
     token: str
@@ -83,6 +85,7 @@ class Plan:
     device: str | None
     seed: int
     threads: int | None
+    precision: str
 
     def folder(self, number: int) -> Path:
         """Folder of a stream."""
@@ -288,7 +291,7 @@ def run_stream(plan: Plan, number: int, tell: Tell) -> None:
             stored.take_up()
             tell(number, stored.start)
             if not stored.complete:
-                with torch_threads(plan.threads):
+                with set_options(precision=plan.precision), torch_threads(plan.threads):
                     _cycle(plan, inputs, stored, tell)
                 stored.mark_done()
     finally:
