@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import xdeepda
+from xdeepda.bridge import module_of, tensors_of, weights_of
+from xdeepda.core.registry import build
+from xdeepda.core.state import State
 from xdeepda.errors import ForecastError, InputError
 from xdeepda.production.restart import Keeper
 
@@ -36,14 +41,32 @@ def persistence(ocean) -> xdeepda.Model:
 def baselines(ocean, persistence, tiny_model) -> dict[str, xdeepda.Model]:
     """One of each kind that has a background of its own."""
     small = {"var": "thetao", "cycle": "month"}
+    enoi = xdeepda.baselines.enoi(ocean, ensemble=20, **small)
+    kalman = xdeepda.baselines.kalman(ocean, patterns=10, **small)
+    sizes = {"patterns": 10, "ensemble": 20, "width": 8, "deep_width": 8, "dilations": (1,)}
+    fitted = kalman.weights | enoi.weights
     return {
         "persistence": persistence,
         "increment": tiny_model,
-        "enoi": xdeepda.baselines.enoi(ocean, ensemble=20, **small),
+        "enoi": enoi,
         "oi": xdeepda.baselines.oi(ocean, ensemble=20, **small),
-        "kalman": xdeepda.baselines.kalman(ocean, patterns=10, **small),
+        "kalman": kalman,
         "combined": xdeepda.baselines.combined(ocean, patterns=10, ensemble=20, **small),
+        "hybrid": untrained(kalman, "hybrid", fitted, forecast_width=4, **sizes),
+        "deepda2024": untrained(kalman, "deepda2024", {}),
     }
+
+
+def untrained(
+    like: xdeepda.Model, name: str, fitted: dict[str, np.ndarray], **settings
+) -> xdeepda.Model:
+    """Model of an architecture with its initial weights, and classical schemes of baselines."""
+    tensors = tensors_of(like)
+    module = build(name, settings, tensors.geometry)
+    if fitted:
+        module.classical.take({n: torch.from_numpy(w) for n, w in fitted.items()})
+    spec = xdeepda.architectures.ArchitectureSpec(name, settings)
+    return replace(like, architecture=spec, weights=weights_of(module))
 
 
 def replay(run: xr.Dataset):
@@ -60,7 +83,10 @@ def replay(run: xr.Dataset):
 # ---- the model's own, from outside
 
 
-@pytest.mark.parametrize("name", ["persistence", "increment", "enoi", "oi", "kalman", "combined"])
+KINDS = ["persistence", "increment", "enoi", "oi", "kalman", "combined", "hybrid", "deepda2024"]
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_the_own_forecast_from_outside_changes_nothing(name, ocean, few, baselines):
     model = baselines[name]
     held = xdeepda.assimilate(ocean, few, model=model)
@@ -68,6 +94,32 @@ def test_the_own_forecast_from_outside_changes_nothing(name, ocean, few, baselin
     close(found, held, atol=2e-4 if name in ("kalman", "combined") else 2e-5)
     assert found.attrs["forecast"].startswith("replay.<locals>.step (full fields")
     assert "forecast" not in held.attrs
+    # and another one does change it
+    other = xdeepda.assimilate(ocean, few, model=model, forecast=lambda ds: ds + 0.01)
+    assert float(abs(other["thetao"] - held["thetao"]).max()) > 5e-4
+
+
+@pytest.mark.parametrize("name", ["kalman", "combined", "hybrid"])
+def test_the_filter_follows_the_forecast(name, baselines):
+    """Moved by a sum of its patterns, its coefficients move by the same; the rest stays."""
+    model = baselines[name]
+    tensors = tensors_of(model)
+    module = module_of(model, tensors)
+    reduced = module.classical.filter if name == "hybrid" else module.filter
+    generator = torch.Generator().manual_seed(1)
+    mean = torch.randn(2, *tensors.shape, generator=generator) * module.wet
+    start = State(mean, module.clim_variance.expand_as(mean))
+    background = module.forecast(start, tensors.season(0.3).expand(2, 2))
+    step = torch.randn(2, 10, generator=generator)
+    moved = module.sea.field(reduced.fields(step.double()))
+    after = module.replaced(background, background.mean + moved)
+    torch.testing.assert_close(after.mean, background.mean + moved, atol=1e-3, rtol=0)
+    torch.testing.assert_close(after.variance, background.variance, atol=1e-6, rtol=1e-5)
+    assert background.carried is not None
+    assert after.carried is not None
+    gone = after.carried[..., 0] - background.carried[..., 0]
+    torch.testing.assert_close(gone.float(), step, atol=5e-3, rtol=0)
+    torch.testing.assert_close(after.carried[..., 1:], background.carried[..., 1:])
 
 
 def test_members_of_a_network_and_lists_of_models(ocean, few, persistence, tiny_model):
@@ -103,8 +155,6 @@ def test_members_of_a_network_and_lists_of_models(ocean, few, persistence, tiny_
 
 def memory_of(model: xdeepda.Model) -> xr.DataArray:
     """By what the anomalies of a model fade, on its grid."""
-    from xdeepda.bridge import module_of, tensors_of
-
     tensors = tensors_of(model)
     values = module_of(model, tensors).memory().detach().numpy()
     return xr.DataArray(values, dims=("depth", "lat", "lon"))
@@ -274,8 +324,6 @@ def test_without_an_error_the_variance_is_that_of_the_own_forecast(ocean, few, p
 
 def test_the_variance_grows_by_the_error(ocean, few, persistence):
     """var + lost (climate - var), lost the share of the climate that one step loses."""
-    from dataclasses import replace
-
     one = np.ones_like(persistence.calibration["analysis"])
     model = replace(persistence, calibration={"analysis": one, "background": one})
     wet = model.wet[0]
