@@ -83,3 +83,4 @@ def test_verbs_of_observations_and_analyses_are_listed(ocean, cells, analysis):
     assert "needs like=" in verbs(cells)[".network"]
     assert ".increment" not in verbs(ocean)
     assert verbs(analysis)[".increment"] == "ready"
+    assert "needs like=" in verbs(analysis)[".initial_conditions"]

@@ -156,6 +156,7 @@ def _inspect_fields(
     found.missing["network"] = basic or ["needs like= (as gridded observations)"]
     if any(f"{name}_background" in fields for name in fields):
         found.missing["increment"] = []
+        found.missing["initial_conditions"] = ["needs like= (a grid with its land)"]
 
 
 def _is_known(unit: str) -> bool:

@@ -138,7 +138,11 @@ def _fields(
     """Variables of an analysis, by name."""
     names = [var] if isinstance(var, str) else list(var) if var is not None else None
     names = analysed_variables(ds, problems) if names is None else names
-    found = {name: look(ds, name, problems) for name in names}
+    try:
+        found = {name: look(ds, name, problems) for name in names}
+    except NotImplementedError as error:
+        problems.add(f"the analysis cannot be brought to another grid: {error}")
+        return {}
     return {name: f for name, f in found.items() if f is not None}
 
 

@@ -125,7 +125,8 @@ class States:
         return {
             **{k: str(v) for k, v in kept.items() if v},
             "long_name": f"{words}: initial condition",
-            "units": field.unit,
+            # as old tools read it, where a Quantity has written a degree sign
+            "units": "degC" if field.unit == "°C" else field.unit,
             "cells_of_sea": int(sea.sum()),
             "cells_without_source": int(alone.sum()),
             "cells_partly_from_flooded_land": int((sea & (share > 0) & (share < 1)).sum()),
