@@ -35,6 +35,8 @@ LINES: dict[str, Line] = {
     # innovations alone: neither Kalman filter nor EnOI
     "no classical input": Line("increment", {}),
     "no gradient through cycles": Line("hybrid", {"cycles": 1}),
+    # each analysis begins with the same variance, as that of an EnOI does
+    "no carried variance": Line("hybrid", {"carried": False}),
     # innovations, their gain and their smooth averages stay, as plain channels
     "no partial convolution": Line("hybrid", {"partial": False}),
     "variance not trained": Line("hybrid", {"variance_loss": 0.0}),

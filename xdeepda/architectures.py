@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "thinning": 0.5,
         "modes": 6,
         "forecast_width": 24,
+        "carried": True,
         "width": 40,
         "deep_width": 80,
         "dilations": (1, 2, 4, 8),
@@ -245,6 +246,10 @@ def hybrid(**settings: Any) -> ArchitectureSpec:
         Combinations of the observations of a water column that the EnOI keeps (6).
     forecast_width : int
         Features of the network that corrects the forecast (24).
+    carried : bool
+        Whether the error variance, and the filter's covariance, are carried from cycle to
+        cycle (True).  Else each analysis begins with the mean square of the errors of the first
+        run, as an EnOI does; where nothing is observed the spread is then not climatological.
     width, deep_width, dilations, distances, partial, kernel, lag
         Of the network, see :func:`increment` (40, 80, (1, 2, 4, 8), (0.4, 1.0), True, 5, 0).
 

@@ -194,6 +194,58 @@ def test_errors_of_the_other_folds_make_the_correlations():
         module.classical.covariance.renew(vectors[0][:5])
 
 
+def certain(module: HybridArchitecture, state: State, factor: float) -> State:
+    """The same state, more certain by a factor in all variances."""
+    coefficients, covariance = module.classical.filter.unpack(state)
+    carried = torch.cat([coefficients[..., None], factor * covariance], dim=-1)
+    return State(state.mean, factor * state.variance, carried)
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_without_carried_variance_the_past_certainty_does_not_matter(carried):
+    geo = geometry(3, 8, 12)
+    module, obs = random_module(geo, carried=carried), observed(geo)
+    before = [certain(module, background(geo), factor) for factor in (1.0, 0.2)]
+    with torch.no_grad():
+        forecasts = [module.forecast(state, SEASON) for state in before]
+        analyses = [module.analyse(state, obs) for state in forecasts]
+    for first, second in (forecasts, analyses):
+        for one, other in zip(first, second, strict=True):
+            assert torch.equal(one, other) is not carried
+    assert (forecasts[0].variance[:, geo.wet > 0] > 0).all()
+    assert (forecasts[0].variance <= module.clim_variance * (1 + 1e-6)).all()
+
+
+def test_the_variance_that_is_not_carried_is_that_of_the_errors_of_other_folds():
+    geo = geometry(2, 8, 12)
+    module = HybridArchitecture(geo, **SMALL, carried=False, thinning=0.0)
+    module.classical.take(fitted(geo))
+    module.cross_fit([fitted(geo, seed=n) for n in range(2)])
+    rng = torch.Generator().manual_seed(5)
+    errors = [
+        size * torch.randn(3 * ENSEMBLE, *geo.wet.shape, generator=rng) * geo.variance.sqrt()
+        for size in (0.2, 0.4)
+    ]
+    module.take_errors([module.as_stored(part) for part in errors])
+    square = [(part**2).mean(dim=0) * geo.wet for part in errors]
+    start = climatological(geo, 3)
+    with torch.no_grad():
+        # rows of the first fold, of the second, and of other years
+        module.use_folds(torch.tensor([0, 1, 0]))
+        of_folds = module._usual_variance(start)
+        module.use_folds(None)
+        of_others = module._usual_variance(start)
+    torch.testing.assert_close(of_folds, torch.stack([square[1], square[0], square[1]]))
+    torch.testing.assert_close(of_others[0], (square[0] + square[1]) / 2)
+    # and the filter's covariance is as much of that of the control run
+    share = (of_others[0] * geo.weights).sum() / (module.clim_variance * geo.weights).sum()
+    usual = module.classical.usual_covariance()
+    torch.testing.assert_close(
+        usual.diag(), (share * module.classical.filter.spectrum).double(), rtol=1e-5, atol=0
+    )
+    assert torch.equal(usual, usual.diag().diag())
+
+
 def test_rows_that_see_the_same_cells_share_a_gain():
     geo = geometry(2, 8, 12)
     module, obs, before = random_module(geo), observed(geo, 2), background(geo)

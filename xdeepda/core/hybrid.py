@@ -54,9 +54,13 @@ class Classical(Meshed):
         Every so many columns are solved.
     apart : (int, int)
         Of every so many columns, patterns and anomalies are stored, as halves.
+    carried : bool
+        Whether the variance of a background is what the cycles before have left; else all have
+        the same, that of the errors of the first run.
     """
 
     unobserved: Tensor
+    stationary: Tensor
     climate: Tensor
     nodes: Tensor
     mesh_solved: Tensor
@@ -74,6 +78,7 @@ class Classical(Meshed):
         stride: tuple[int, int],
         modes: int,
         apart: tuple[int, int],
+        carried: bool,
     ) -> None:
         super().__init__()
         self.sea, half = sea, torch.float16
@@ -85,14 +90,35 @@ class Classical(Meshed):
         self.hold_mesh(mesh_of(sea, stride))
         self.register_buffer("unobserved", torch.ones(sea.size))
         self.register_buffer("climate", sea.vector(climate), persistent=False)
+        if not carried:
+            self.register_buffer("stationary", self.climate.clone())
         # cells at the mesh, (m, C)
         nodes = afloat(sea.table)[self.mesh_solved].clamp_min(0)
         self.register_buffer("nodes", nodes, persistent=False)
 
     def take(self, arrays: dict[str, Tensor]) -> None:
         """Take over fitted arrays, and find how large the filter's error grows unobserved."""
-        self.load_state_dict({"unobserved": torch.ones_like(self.unobserved), **arrays})
+        later = {"unobserved": torch.ones_like(self.unobserved)}
+        if "stationary" in self._buffers:
+            later["stationary"] = self.climate
+        self.load_state_dict({**later, **arrays})
         self.unobserved.copy_(self._variance(self.filter.unobserved()[None])[0])
+
+    def take_errors(self, errors: Tensor) -> None:
+        """Take correlations, and the variance where none is carried, from errors (N, s)."""
+        self.covariance.renew(errors)
+        if "stationary" in self._buffers:
+            square = self.kept.spread(errors.square().mean(dim=0))
+            self.stationary.copy_(torch.minimum(square, self.climate))
+
+    def usual_covariance(self) -> Tensor:
+        """Covariance (k, k) of the filter's backgrounds where none is carried.
+
+        That of the control run, as much of it as the variance is of the climatological one.
+        """
+        filter_ = self.filter
+        share = (self.stationary @ filter_.weights) / (self.climate @ filter_.weights)
+        return filter_.exact(share) * torch.diag(filter_.exact(filter_.spectrum))
 
     def error_variance(self, covariance: Tensor) -> Tensor:
         """Error variance (B, n) of the filter with covariances (B, k, k).
@@ -139,6 +165,9 @@ class HybridArchitecture(InnovationArchitecture):
         Combinations of the observations of a column that the EnOI keeps.
     forecast_width : int
         Features of the network of the forecast.
+    carried : bool
+        Whether error variance and covariance are carried from cycle to cycle; else each
+        analysis begins with the same ones.
     width, deep_width, dilations, distances, partial, kernel, lag
         See :class:`xdeepda.core.innovations.InnovationArchitecture`.
     """
@@ -169,6 +198,7 @@ class HybridArchitecture(InnovationArchitecture):
         thinning: float = 0.5,
         modes: int = 6,
         forecast_width: int = 24,
+        carried: bool = True,
         width: int = 40,
         deep_width: int = 80,
         dilations: tuple[int, ...] = (1, 2, 4, 8),
@@ -192,6 +222,7 @@ class HybridArchitecture(InnovationArchitecture):
             hint=True,
         )
         self.folds, self.truncation, self.neighbours = folds, truncation, neighbours
+        self.carries = carried
         self.sea = Sea(geometry)
         rows, columns = (max(1, round(spacing * length)) for length in geometry.length)
         self._sizes: dict[str, Any] = {
@@ -201,6 +232,7 @@ class HybridArchitecture(InnovationArchitecture):
             "most": most,
             "stride": (rows, columns),
             "modes": modes,
+            "carried": carried,
             "apart": tuple(max(1, int(thinning * length)) for length in geometry.length),
         }
         self.classical = self._unfitted()
@@ -247,10 +279,10 @@ class HybridArchitecture(InnovationArchitecture):
 
     def take_errors(self, errors: Sequence[Tensor]) -> None:
         """Take the correlations of the EnOI from errors (N, s) of each fold."""
-        self.classical.covariance.renew(torch.cat(tuple(errors)))
+        self.classical.take_errors(torch.cat(tuple(errors)))
         for fold, module in enumerate(self._others):
             others = [part for n, part in enumerate(errors) if n != fold]
-            module.covariance.renew(torch.cat(others))
+            module.take_errors(torch.cat(others))
 
     def use_folds(self, fold: Tensor | None) -> None:
         """Say which fold each row of the batch is of (B,); None analyses other years."""
@@ -284,7 +316,10 @@ class HybridArchitecture(InnovationArchitecture):
 
         def step(classical: Classical, carried: Tensor) -> tuple[Tensor, ...]:
             filter_, coefficients = classical.filter, carried[..., 0]
-            later = packed(*filter_.forecast(coefficients, carried[..., 1:]))
+            ahead, covariance = filter_.forecast(coefficients, carried[..., 1:])
+            if not self.carries:
+                covariance = classical.usual_covariance().expand_as(covariance)
+            later = packed(ahead, covariance)
             both = filter_.fields(torch.cat([coefficients, later[..., 0]]))
             return later, *both.chunk(2)
 
@@ -292,7 +327,8 @@ class HybridArchitecture(InnovationArchitecture):
             later, now, then = self._by_fold(step, self._carried(state))
             now, then = self.sea.field(now), self.sea.field(then)
         fading, moved = memory * state.mean, then - memory * now
-        known = self._informed(state.variance)
+        before = state.variance if self.carries else self._usual_variance(state)
+        known = self._informed(before)
         features = [state.mean * self.inverse, moved * self.inverse, known]
         features.append(self.static.expand(len(known), -1, -1, -1))
         features.append(season[:, :, None, None].expand(len(known), -1, *known.shape[2:]))
@@ -300,9 +336,21 @@ class HybridArchitecture(InnovationArchitecture):
         mean = fading + torch.sigmoid(_FAST * self.dynamics) * moved
         mean = mean + tendency * known * self.deviation
         # what is lost is corrected, never made nothing: the unobserved is forgotten at last
-        lost = (1 - memory**2) * torch.exp(_MOST * torch.tanh(_FAST * self.growth + scale))
-        variance = state.variance + lost.clamp_max(1.0) * (self.clim_variance - state.variance)
+        factor = torch.exp(_MOST * torch.tanh(_FAST * self.growth + scale))
+        if not self.carries:
+            return State(mean * self.wet, torch.minimum(before * factor, self.clim_variance), later)
+        lost = (1 - memory**2) * factor
+        variance = before + lost.clamp_max(1.0) * (self.clim_variance - before)
         return State(mean * self.wet, variance, later)
+
+    def _usual_variance(self, state: State) -> Tensor:
+        """Variance (B, C, Y, X) that all backgrounds have where none is carried."""
+
+        def step(classical: Classical, mean: Tensor) -> tuple[Tensor, ...]:
+            return (classical.stationary.expand(len(mean), -1),)
+
+        (usual,) = self._by_fold(step, state.mean)
+        return self.sea.field(usual)
 
     def replaced(self, background: State, mean: Tensor) -> State:
         """Background of another mean; the filter beside is corrected by the same difference."""
