@@ -8,7 +8,8 @@ from importlib import import_module
 
 NAMES = (
     "ablations", "argo", "casts", "forecast", "influence", "kalman", "osse", "production", "qc",
-    "readers", "sections", "several", "speed", "superob", "tao", "trend", "twin",
+    "readers", "sections", "several", "speed", "streams", "superob", "tao", "thinning", "trend",
+    "twin",
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import xdeepda
-from xdeepda.errors import ModelFileError
+from xdeepda.architectures import SETTINGS, ArchitectureSpec
+from xdeepda.errors import InputError, ModelFileError
 
 
 @pytest.fixture
@@ -309,3 +310,14 @@ def test_a_seed_of_numpy_can_be_saved(ocean, network, tiny, tmp_path):
     model = xdeepda.train(ocean["thetao"], network, **tiny, seed=np.int64(3))
     model.save(tmp_path / "m.safetensors")
     assert xdeepda.load_model(tmp_path / "m.safetensors").provenance["seed"] == 3
+
+
+def test_a_hybrid_from_before_columns_were_thinned_keeps_them_all(path):
+    def older(text):
+        settings = {k: v for k, v in SETTINGS["hybrid"].items() if k != "thinning"}
+        return {**text, "architecture": "hybrid", "settings": settings}
+
+    rewrite(path, change_text=older)
+    assert xdeepda.load_model(path).architecture.settings["thinning"] == 0.0
+    with pytest.raises(InputError, match=r"hybrid\.thinning=-1"):
+        ArchitectureSpec("hybrid", {"thinning": -1.0})

@@ -65,13 +65,13 @@ def absolute_fields(result: Any, climatology: np.ndarray) -> Fields:
     """
 
     def absolute(anomaly: np.ndarray) -> np.ndarray:
-        return (anomaly + climatology).astype(np.float32)
+        return (anomaly + climatology).astype(np.float32, copy=False)
 
     fields = {
         "": absolute(result.analysis),
-        "_spread": result.spread.astype(np.float32),
+        "_spread": result.spread.astype(np.float32, copy=False),
         "_background": absolute(result.background),
-        "_background_spread": result.background_spread.astype(np.float32),
+        "_background_spread": result.background_spread.astype(np.float32, copy=False),
     }
     if result.members is not None:
         fields["members"] = absolute(result.members)
@@ -289,7 +289,7 @@ class Labels:
             unit = theirs
         axes = self.source.layout.axes
         attrs |= {"units": unit, "cell_methods": f"{axes.time or 'time'}: mean"}
-        da = da.astype(np.float32)
+        da = da.astype(np.float32, copy=False)
         da.attrs = attrs
         return da
 

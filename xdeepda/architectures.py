@@ -103,6 +103,8 @@ QUIRKS = (
 _LARGEST, _LONGEST = 4096, 64
 #: Most later cycles whose observations may enter an analysis.
 LONGEST_LAG = 64
+#: Numbers that are no counts, and may be 0.
+_MAY_BE_ZERO = ("hybrid.thinning",)
 #: Largest number that is no count, such as a distance: half the circumference of the Earth in km.
 _FARTHEST = 20015.0
 
@@ -166,7 +168,8 @@ def _check_setting(name: str, value: Any, default: Any) -> None:
         least = min(1, default)
         good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST
     else:
-        good = isinstance(value, (int, float)) and 0 < value <= _FARTHEST
+        good = isinstance(value, (int, float)) and 0 <= value <= _FARTHEST
+        good = good and (value > 0 or name in _MAY_BE_ZERO)
     if not good:
         raise InputError(f"{name}={value!r} is not of the kind of {default!r}, or out of range")
 

@@ -60,6 +60,9 @@ class Tensors:
         self.device = torch.device(device_of(device))
         self.grid, self.climatology, self.wet = grid, climatology, wet
         self.scale = statistics.scale.astype(np.float32)
+        # NaN on land: one product gives units and land
+        land = np.where(wet.reshape(-1, *wet.shape[-2:]), self.scale[:, None, None], np.nan)
+        self._units = torch.from_numpy(land.astype(np.float32)).to(self.device)
         self.geometry = _geometry(grid, wet, statistics).to(self.device)
 
     @property
@@ -75,9 +78,8 @@ class Tensors:
 
     def denormalise(self, x: Tensor) -> np.ndarray:
         """Tensor (..., C, Y, X) to anomalies (..., variable, nz, ny, nx), NaN on land."""
-        values = x.detach().cpu().numpy() * self.scale[:, None, None]
-        values = values.reshape(*values.shape[:-3], *self.wet.shape)
-        return np.where(self.wet, values, np.float32(np.nan))
+        values = (x.detach() * self._units).cpu().numpy()
+        return values.reshape(*values.shape[:-3], *self.wet.shape)
 
     def season(self, fraction: np.ndarray | float) -> Tensor:
         """Cosine and sine of the year, shape (n, 2)."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from core.geometries import geometry, observed
 
+from xdeepda.core import hybrid
 from xdeepda.core.baselines import EnOIArchitecture, KalmanArchitecture
 from xdeepda.core.hybrid import _FIRST_BLEND, HybridArchitecture
 from xdeepda.core.innovations import CAP
@@ -382,3 +383,14 @@ def test_smooth_anomalies_need_few_columns(continent):
     assert (few.mean - full.mean).square().mean() < 0.02 * increment.square().mean()
     sea = geo.wet.expand_as(full.variance) > 0
     assert ((few.variance / full.variance)[sea] - 1).abs().mean() < 0.05
+
+
+def test_columns_that_are_kept_are_not_too_many(monkeypatch):
+    monkeypatch.setattr(hybrid, "MOST_COLUMNS", 20)
+    geo = geometry(2, 16, 32, land=0.0, length=(1.0, 3.0))
+    few = HybridArchitecture(geo, **SMALL).classical.kept
+    assert len(few.columns) < 40
+    # 16 * 32 / 20 in a shape that is as long as the anomalies
+    assert len(torch.unique(few.columns // 32)) > len(torch.unique(few.columns % 32))
+    every = HybridArchitecture(geo, **SMALL, thinning=0.0).classical.kept
+    assert len(every.columns) == 16 * 32

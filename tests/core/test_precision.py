@@ -9,6 +9,7 @@ import torch
 from core.geometries import geometry, observed
 from core.test_hybrid import background, random_module, step
 
+import xdeepda
 from xdeepda.core.increment import IncrementArchitecture
 from xdeepda.core.partial_conv import PartialConv
 from xdeepda.core.precision import PRECISIONS, Network, has_bfloat16, set_precision
@@ -62,6 +63,19 @@ def test_halves_change_the_analysis_little_and_what_comes_out_is_whole(name):
     assert relative(halves.variance, plain.variance) < 0.02
     set_precision(module, "float32")
     assert torch.equal(step(module, before, obs).mean, plain.mean)
+
+
+@needs_halves
+def test_the_error_of_an_analysis_stays_within_a_hundredth(ocean, cells, truth, tiny_model):
+    def error() -> float:
+        analysis = xdeepda.assimilate(ocean, cells, model=tiny_model)
+        return float(((analysis["thetao"] - truth["thetao"]) ** 2).mean()) ** 0.5
+
+    plain = error()
+    with xdeepda.set_options(precision="bfloat16"):
+        halves = error()
+    assert halves != plain
+    assert abs(halves / plain - 1) < 0.01
 
 
 @needs_halves

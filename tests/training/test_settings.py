@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from xdeepda.architectures import ArchitectureSpec
+from xdeepda.core import hybrid
 from xdeepda.errors import InputError, MemoryForeseenError
 from xdeepda.training import request
-from xdeepda.training.settings import parse_budget, settings_for, training_bytes
+from xdeepda.training.settings import (
+    MOST_COLUMNS,
+    parse_budget,
+    settings_for,
+    training_bytes,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +77,17 @@ def test_memory_grows_with_everything():
     )
     wide = ArchitectureSpec("increment", {"width": 64})
     assert training_bytes((16, 40, 90), wide, settings) > base
+
+
+def test_memory_of_what_is_fitted_is_bounded():
+    spec, settings = ArchitectureSpec("hybrid"), settings_for("hybrid", {"batch": 1, "cycles": 1})
+    every = ArchitectureSpec("hybrid", {"thinning": 0.0})
+    fine = (38, 180, 360)
+    assert training_bytes(fine, spec, settings) < 12 * 2**30
+    assert training_bytes(fine, every, settings) > 20 * 2**30
+    coarse = (16, 40, 90)
+    assert training_bytes(coarse, spec, settings) == training_bytes(coarse, every, settings)
+    assert MOST_COLUMNS == hybrid.MOST_COLUMNS
 
 
 def test_memory_is_foreseen_with_a_batch_that_fits(monkeypatch):

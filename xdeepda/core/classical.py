@@ -188,11 +188,8 @@ class Rows(NamedTuple):
         doi:10.1256/00359000260498815); those that tell nearly nothing go.
         """
         columns, place = torch.unique(self.column, return_inverse=True)
-        order = torch.argsort(place, stable=True)
-        count = torch.bincount(place, minlength=len(columns))
-        within = torch.arange(len(order), device=order.device)
-        within = within - (count.cumsum(0) - count)[place[order]]
-        deepest = int(count.max())
+        order, within = _within(place, len(columns))
+        deepest = int(within.max()) + 1
         where = (place[order], within)
         scale = self.noise.rsqrt()
         signal = self.roots.new_zeros(len(columns), deepest, self.roots.shape[1])
@@ -441,10 +438,16 @@ def _neighbours(
     Yields positions in `solved` (m,), near (m, K) and weight (m, K), 0 for the padding.
     Columns out of reach of all observations are left out.
     """
-    places, place = torch.unique(column, return_inverse=True)
+    if not column.numel():
+        return
+    places, listed = _listed(column)
+    reach, deep = min(most, len(places)), listed.shape[1]
     everything = torch.arange(len(solved), device=column.device)
-    for block in everything.split(max(1, _CHUNK // max(column.numel(), 1))):
-        weight = correlation.localisation(solved[block], places)[:, place]  # (block, p)
+    for block in everything.split(max(1, _CHUNK // max(len(places), reach * deep))):
+        # the nearest columns first: their rows are all alike near
+        best = correlation.localisation(solved[block], places).topk(reach, dim=1)
+        row = listed[best.indices].flatten(1)  # (block, reach rows)
+        weight = best.values.repeat_interleave(deep, dim=1) * (row >= 0)
         count = (weight > 0).sum(dim=1).clamp_max(most)
         # columns with equally many observations together: little padding
         order = torch.argsort(count, stable=True)
@@ -453,10 +456,27 @@ def _neighbours(
         while start < order.numel():
             fewest = int(count[order[start]])
             m = max(1, _CHUNK // (8 * fewest * fewest + 1))
-            rows = order[start : start + min(m, 256)]
-            best = weight[rows].topk(int(count[rows[-1]]), dim=1)
-            yield block[rows], best.indices, best.values
-            start += rows.numel()
+            some = order[start : start + min(m, 256)]
+            near = weight[some].topk(int(count[some[-1]]), dim=1)
+            yield block[some], row[some].gather(1, near.indices).clamp_min(0), near.values
+            start += some.numel()
+
+
+def _listed(column: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns (P,) that rows in columns (p,) stand in, and their rows (P, deepest), else -1."""
+    places, place = torch.unique(column, return_inverse=True)
+    order, within = _within(place, len(places))
+    listed = place.new_full((len(places), int(within.max()) + 1), -1)
+    listed[place[order], within] = order
+    return places, listed
+
+
+def _within(place: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Rows in the order of their places (p,), and their positions within these."""
+    order = torch.argsort(place, stable=True)
+    count = torch.bincount(place, minlength=number)
+    within = torch.arange(len(order), device=order.device)
+    return order, within - (count.cumsum(0) - count)[place[order]]
 
 
 def kalman_step(

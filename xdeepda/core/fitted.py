@@ -29,7 +29,8 @@ _ROWS = 16384
 
 def alike(*tensors: Tensor) -> bool:
     """Whether all rows of the batch are equal, so that one gain serves them."""
-    return all(bool((t == t[:1]).all()) for t in tensors)
+    # one row that was expanded is not looked at
+    return all(len(t) == 1 or t.stride(0) == 0 or bool((t == t[:1]).all()) for t in tensors)
 
 
 def rows_of(batch: int, same: bool) -> Iterator[slice]:

@@ -36,6 +36,8 @@ _FIRST_BLEND = -1.5
 _FAST = 10.0
 #: Variances, and their growth, are corrected by at most this factor, in logarithms.
 _MOST = 1.5
+#: Columns of which patterns and anomalies are stored, at most, unless all are asked for.
+MOST_COLUMNS = 16384
 #: Share of the climatological variance that counts as nothing known.
 _NOTHING = 0.01
 
@@ -160,7 +162,8 @@ class HybridArchitecture(InnovationArchitecture):
         The EnOI solves columns so many correlation lengths of the anomalies apart, at most.
     thinning : float
         Patterns and anomalies are stored for columns so many correlation lengths apart, at
-        most, and interpolated between; 0 for all columns.
+        most, and interpolated between; farther where there would be more than `MOST_COLUMNS`.
+        0 for all columns.
     modes : int
         Combinations of the observations of a column that the EnOI keeps.
     forecast_width : int
@@ -233,7 +236,7 @@ class HybridArchitecture(InnovationArchitecture):
             "stride": (rows, columns),
             "modes": modes,
             "carried": carried,
-            "apart": tuple(max(1, int(thinning * length)) for length in geometry.length),
+            "apart": _apart(geometry, thinning),
         }
         self.classical = self._unfitted()
         for name in ("dynamics", "blend", "doubt", "growth"):
@@ -440,3 +443,14 @@ class HybridArchitecture(InnovationArchitecture):
         if state.carried is None:
             return fresh
         return torch.where(state.carried.isnan(), fresh, state.carried)
+
+
+def _apart(geometry: Geometry, thinning: float) -> tuple[int, int]:
+    """Cells between stored columns, along Y and X."""
+    length, apart = geometry.length, [max(1, int(thinning * x)) for x in geometry.length]
+    columns = int((geometry.wet > 0).any(dim=0).sum())
+    while thinning > 0 and columns > MOST_COLUMNS * apart[0] * apart[1]:
+        # the axis along which they are nearer to each other
+        near = 0 if apart[0] * length[1] <= apart[1] * length[0] else 1
+        apart[near] += 1
+    return apart[0], apart[1]

@@ -53,6 +53,7 @@ class Cycling:
         seed: int,
     ) -> None:
         self.inputs, self.screen, self.stepper = inputs, screen, stepper
+        self._last: tuple[int, list[np.ndarray]] | None = None
         #: Results of each model that wait for those of the others.
         self.queues: list[deque[CycleResult]] = [deque() for _ in inputs.models]
         self.conductors = [
@@ -117,9 +118,12 @@ class Cycling:
             self.inputs.changed.pop(number, None)
 
     def _climates(self, number: int) -> list[np.ndarray]:
-        """Climatology of each model in a cycle."""
-        fraction = self.inputs.lead.cycle.year_fraction([number], self.inputs.calendar)
-        return [climatology.at(fraction)[0] for climatology in self.inputs.climatologies]
+        """Climatology of each model in a cycle; the last is remembered."""
+        if self._last is None or self._last[0] != number:
+            fraction = self.inputs.lead.cycle.year_fraction([number], self.inputs.calendar)
+            made = [climatology.at(fraction)[0] for climatology in self.inputs.climatologies]
+            self._last = number, made
+        return self._last[1]
 
     def _step(self, number: int) -> None:
         """Forecast, check and analyse one cycle with all models."""

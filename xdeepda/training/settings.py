@@ -61,6 +61,9 @@ class TrainingSettings:
     restart: float = 0.02
 
 
+#: Columns of which ``hybrid`` stores what is fitted, at most: as in ``xdeepda.core.hybrid``.
+MOST_COLUMNS = 16384
+
 #: Settings of an architecture that differ from the defaults: those published.
 PRESETS: dict[str, dict[str, Any]] = {
     # rows share what is expensive
@@ -179,8 +182,20 @@ def training_bytes(
         width, deep = spec.settings.get("width", 0), spec.settings.get("deep_width", 0)
         blocks = len(spec.settings.get("dilations", ()))
         per_cell = 45 * channels + 12 * width + 2 * deep * (2 * blocks + 2)
-        # what is fitted is held for the whole run, and for it without each fold
-        held = spec.settings.get("patterns", 0) + spec.settings.get("ensemble", 0)
-        held *= 1 + spec.settings.get("folds", 0)
-        return 4 * ny * nx * (per_cell * settings.batch * settings.cycles + 3 * held * channels)
+        step = 4 * per_cell * ny * nx * settings.batch * settings.cycles
+        return step + _fitted_bytes(shape, spec)
     return 4 * per_cell * ny * nx * settings.batch * settings.cycles
+
+
+def _fitted_bytes(shape: tuple[int, int, int], spec: ArchitectureSpec) -> int:
+    """Memory of what is fitted to a run, and of the cycles that it is fitted to."""
+    channels, ny, nx = shape
+    patterns = spec.settings.get("patterns", 0)
+    if not patterns:
+        return 0
+    columns = ny * nx
+    if spec.settings.get("thinning"):
+        columns = min(columns, MOST_COLUMNS)
+    # halves for the whole run, and for it without each fold; cycles are singles, twice
+    held = 2 * (patterns + spec.settings["ensemble"]) * (1 + spec.settings["folds"])
+    return columns * channels * (held + 8 * max(500, 4 * patterns))
