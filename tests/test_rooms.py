@@ -23,6 +23,7 @@ FLOORS = {
     "provenance": 1,
     "architectures": 1,
     "progress": 2,
+    "reading": 2,
     "units": 2,
     "calendar": 2,
     "axes": 3,

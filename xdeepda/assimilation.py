@@ -39,6 +39,7 @@ from xdeepda.production.account import Account
 from xdeepda.production.cluster import check_client
 from xdeepda.production.identity import machine_of, request_of
 from xdeepda.production.models import common_model, models_of
+from xdeepda.production.observed import read_ahead
 from xdeepda.production.splitting import Division, division_of
 from xdeepda.production.store import InMemory, Store, check_store
 from xdeepda.production.streams import Streams
@@ -398,7 +399,7 @@ def _conduct(
     """Models ready to cycle; `settings` are those of the Conductor."""
     from xdeepda.production.cycling import Cycling
 
-    return Cycling(inputs, initial, screen, **settings)
+    return Cycling(read_ahead(inputs), initial, screen, **settings)
 
 
 def _stepper(inputs: Inputs, forecast: Forecast | None) -> Stepper | None:

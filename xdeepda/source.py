@@ -22,6 +22,7 @@ from xdeepda.axes import find_axes
 from xdeepda.calendar import CYCLES, Cycle, calendar_of
 from xdeepda.errors import InputError, Problems
 from xdeepda.grid import Grid, Layout, layout_of
+from xdeepda.reading import read
 
 logger = logging.getLogger("xdeepda")
 
@@ -342,7 +343,8 @@ class RunSource:
         """Read once what fits and will be read again and again; the user's object stays lazy."""
         size = 4 * len(self) * int(np.prod(self.shape))
         if self.is_lazy and not self.is_chunked and size <= HOLD_BYTES:
-            self.fields = [f.copy(data=np.asarray(f.values)) for f in self.fields]
+            whole = [self._values(f) for f in self.fields]
+            self.fields = [f.copy(data=x) for f, x in zip(self.fields, whole, strict=True)]
 
     @property
     def block(self) -> int:
@@ -361,9 +363,18 @@ class RunSource:
         samples = slice(int(self._offsets[start]), int(self._offsets[stop]))
         out = np.empty((stop - start, *self.shape), dtype=np.float32)
         for v, fld in enumerate(self.fields):
-            values = np.asarray(fld.isel(time=samples).values)
+            values = self._values(fld.isel(time=samples))
             out[:, v] = self._means(values, start, stop).reshape(stop - start, *self.grid.shape)
         return out
+
+    def _values(self, part: xr.DataArray) -> np.ndarray:
+        """Values in memory; says which cannot be read."""
+
+        def what(bad: xr.DataArray) -> str:
+            times = bad["time"].values
+            return f"the run from {times[0]} to {times[-1]}"
+
+        return read(lambda: np.asarray(part.values), "run", what, part)
 
     def _means(self, values: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Mean over the samples of each cycle."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -23,12 +24,21 @@ from xdeepda.observations.quantities import (
     default_error,
     kind_of,
 )
+from xdeepda.observations.stored import StoredCells
 from xdeepda.observations.target import Target, match
+from xdeepda.reading import read
 
 logger = logging.getLogger("xdeepda")
 
 #: Values of a block held in memory while reading.
 _BLOCK = 2**24
+#: Fields of more values may hold more superobservations than should be kept in memory ...
+_HELD = 2**22
+#: ... and are combined in ranges of cycles with so many values: some 200 MB if all are measured.
+_RANGE = 2**21
+
+#: Position of the variable, and cycle, cell, value, error and count of what was measured.
+_Part = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -45,6 +55,18 @@ class _Source:
     layout: Layout
     index: np.ndarray
     calendar: str
+    #: Values on land, and whether an error had to be assumed, as far as it was read.
+    dry: int = 0
+    assumed: bool = False
+
+    def tell(self) -> None:
+        """Say what was not used, and what was assumed."""
+        if self.dry:
+            logger.warning(
+                "%d gridded values of %r lie on the model's land: not used", self.dry, self.name
+            )
+        if self.assumed or self.error is None:
+            logger.warning("gridded %r: default errors are assumed where none is given", self.name)
 
 
 def from_gridded(
@@ -54,7 +76,8 @@ def from_gridded(
     *,
     var: str | Sequence[str] | None = None,
     rho: float = CORRELATED,
-) -> tuple[Cells, str]:
+    folder: Path | None = None,
+) -> tuple[Cells | StoredCells, str]:
     """Superobservations of gridded fields.
 
     Parameters
@@ -72,10 +95,12 @@ def from_gridded(
         Variables to read; by default all that the model has, too.
     rho : float
         See :func:`xdeepda.observations.cells.combine`.
+    folder : Path, optional
+        Keep those of large fields in files in this folder, not in memory.
 
     Returns
     -------
-    cells : Cells
+    cells : Cells or StoredCells
         Of the variables of the target that were found.
     calendar : str
         Calendar of the observations.
@@ -93,24 +118,64 @@ def from_gridded(
     sources = _sources(plain, target, cycle, var, problems)
     problems.raise_if_any()
     positions = sorted({s.position for s in sources})
-    chosen = target.subset(positions)
-    size = int(np.prod(target.grid.shape))
-    first = min(int(s.index.min()) for s in sources)
-    parts = []
+    chosen, calendar = target.subset(positions), sources[0].calendar
+    stored = None
+    if folder is not None and _are_large(sources):
+        stored = StoredCells(folder, chosen.variables, chosen.units, target.grid, cycle.name)
+    whole = min(int(s.index.min()) for s in sources), max(int(s.index.max()) for s in sources)
+    for first, last in [whole] if stored is None else _ranges(sources, *whole):
+        parts = [
+            (positions.index(source.position), *columns)
+            for source in sources
+            for columns in _blocks(source, target, problems, first, last)
+        ]
+        if len(problems) or not parts:
+            continue
+        cells = _combined(parts, first, chosen, cycle, rho)
+        if stored is not None and len(cells):
+            stored.append(cells)
     for source in sources:
-        number = positions.index(source.position)
-        for columns in _blocks(source, target, problems):
-            index, cell, value, error, count = columns
-            key = ((index - first) * len(positions) + number) * size + cell
-            parts.append((key, value, error, count, index))
+        source.tell()
     problems.raise_if_any()
-    key, value, error, count, _ = (np.concatenate(c) for c in zip(*parts, strict=True))
-    if key.size == 0:
+    found = cells if stored is None else stored
+    if not len(found):
         raise InputError("gridded observations: there is no value in the sea of the model")
-    # every field is an observation of its own
+    return found, calendar
+
+
+def _combined(
+    parts: Sequence[_Part], first: int, target: Target, cycle: Cycle, rho: float
+) -> Cells:
+    """Superobservations of what was measured in some cycles; every field is one of its own."""
+    size, variables = int(np.prod(target.grid.shape)), len(target.variables)
+    columns = [
+        (((index - first) * variables + number) * size + cell, value, error, count)
+        for number, index, cell, value, error, count in parts
+    ]
+    key, value, error, count = (np.concatenate(c) for c in zip(*columns, strict=True))
     merged = combine(key, value, error, np.arange(key.size), count=count, rho=rho)
-    cells = Cells.from_keys(merged, first, chosen.variables, chosen.units, target.grid, cycle)
-    return cells, sources[0].calendar
+    return Cells.from_keys(merged, first, target.variables, target.units, target.grid, cycle)
+
+
+def _are_large(sources: Sequence[_Source]) -> bool:
+    """Whether what was measured could be more than should be held; in the order of time."""
+    values = sum(s.field.size for s in sources)
+    return values > _HELD and all((np.diff(s.index) >= 0).all() for s in sources)
+
+
+def _ranges(sources: Sequence[_Source], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Ranges of cycles, each of not more values than a block unless it is a single cycle."""
+    steps = np.zeros(last - first + 1)
+    for s in sources:
+        values = s.field.size // s.field.sizes[s.layout.axes.time]
+        steps += values * np.bincount(s.index - first, minlength=steps.size)
+    start, held = 0, 0.0
+    for n, more in enumerate(steps.tolist()):
+        if held and held + more > _RANGE:
+            yield first + start, first + n - 1
+            start, held = n, 0.0
+        held += more
+    yield first + start, last
 
 
 def _sources(
@@ -253,21 +318,25 @@ def _check_grid(name: str, layout: Layout, grid: Grid, problems: Problems) -> No
 
 
 def _blocks(
-    source: _Source, target: Target, problems: Problems
+    source: _Source, target: Target, problems: Problems, first: int, last: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Cycle, cell, value, error and count of the measured cells, some times at once."""
-    layout, steps = source.layout, source.field.sizes[source.layout.axes.time]
+    """Cycle, cell, value, error and count of the measured cells, some times at once.
+
+    Of the cycles from `first` to `last`; times need be in their order where these are not all.
+    """
+    layout = source.layout
     per_step = max(int(np.prod(layout.grid.shape)), 1)
     own = target.units[source.position]
     wet = target.wet[source.position].reshape(-1)
-    dry = 0
-    assumed = source.error is None
-    for start in range(0, steps, max(1, _BLOCK // per_step)):
-        part = {source.layout.axes.time: slice(start, start + max(1, _BLOCK // per_step))}
+    inside = np.flatnonzero((source.index >= first) & (source.index <= last))
+    begin, end = (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
+    block = max(1, _BLOCK // per_step)
+    for start in range(begin, end, block):
+        part = {source.layout.axes.time: slice(start, min(start + block, end))}
         values = _flat(source.field.isel(part), layout)
         step, cell = np.nonzero(np.isfinite(values))
         on_land = ~wet[cell]
-        dry += int(on_land.sum())
+        source.dry += int(on_land.sum())
         step, cell = step[~on_land], cell[~on_land]
         value = values[step, cell].astype(np.float64)
         error = np.full(value.size, np.nan)
@@ -276,7 +345,7 @@ def _blocks(
             if not (np.isnan(error) | (error > 0)).all():
                 problems.add(f"{source.name}_error is not positive everywhere",
                              found=f"{np.nanmin(error):g}")  # fmt: skip
-            assumed |= bool(np.isnan(error).any())
+            source.assumed |= bool(np.isnan(error).any())
             error = unit_tools.convert_difference(error, source.error_unit, own)
         error = _fill(error, cell, source, target, problems)
         count = np.ones(value.size, dtype=np.int64)
@@ -285,17 +354,17 @@ def _blocks(
             count = np.maximum(counts.astype(np.int64), 1)
         value = unit_tools.convert(value, source.unit, own)
         yield source.index[start:][step], cell, value, error, count
-    if dry:
-        logger.warning(
-            "%d gridded values of %r lie on the model's land: not used", dry, source.name
-        )
-    if assumed:
-        logger.warning("gridded %r: default errors are assumed where none is given", source.name)
 
 
 def _flat(da: xr.DataArray, layout: Layout) -> np.ndarray:
     """Values as (time, cell) in canonical order."""
-    values = np.asarray(layout.canonical(da).values)
+
+    def what(part: xr.DataArray) -> str:
+        times = part[layout.axes.time].values
+        return f"gridded {da.name!r} from {times[0]} to {times[-1]}"
+
+    canonical = layout.canonical(da)
+    values = read(lambda: np.asarray(canonical.values), "observations", what, da)
     return values.reshape(values.shape[0], -1)
 
 

@@ -10,8 +10,9 @@ Knows tables, grid and cycles; no model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from xdeepda.observations.superob import (
 from xdeepda.observations.table import as_table, variables_of
 from xdeepda.observations.target import Target
 from xdeepda.progress import progress_bar
+from xdeepda.reading import read
 
 #: Rows of a range of cycles: some 200 MB while they are combined.
 ROWS = 2**21
@@ -113,7 +115,7 @@ def bin_lazily(
         for rows_of_chunk in chunks:
             spans.append(_cycles_of(times, rows_of_chunk, cycle))
             bar.update()
-        work = _Work(obs, target, cycle, period, hold_back, chunks, spans, bar)
+        work = _Work(obs, times, target, cycle, period, hold_back, chunks, spans, bar)
         kept: list[Cells] | StoredCells = []
         if folder is not None:
             kept = StoredCells(folder, target.variables, target.units, target.grid, cycle.name)
@@ -143,20 +145,32 @@ def _chunks(obs: xr.Dataset) -> list[slice]:
     return out
 
 
-def _part(obs: xr.Dataset, rows: slice) -> xr.Dataset:
-    """Rows in memory."""
+def _part(obs: xr.Dataset, rows: slice, told: Callable[[slice], str] | None = None) -> xr.Dataset:
+    """Rows in memory; `told` adds to what is said of those that cannot be read."""
     (dim,) = obs.sizes
+    part = obs.isel({dim: rows})
+
+    def what(_: xr.DataArray) -> str:
+        return f"rows {rows.start} to {rows.stop - 1}{'' if told is None else told(rows)}"
+
     try:
-        return obs.isel({dim: rows}).load()
-    except (OSError, RuntimeError) as error:  # the netCDF library raises both
-        problems = Problems("observations")
-        problems.add(
-            f"rows {rows.start} to {rows.stop - 1} cannot be read",
-            found=str(error),
-            todo="repair the file, or leave it out",
-        )
-        problems.raise_if_any()
+        return read(part.load, "observations", what, *map(xr.DataArray, part.variables.values()))
+    except InputError:
+        finest = max((v.chunks[0] for v in part.variables.values() if v.chunks), key=len)
+        edges = np.cumsum([rows.start, *finest]).tolist()
+        for first, last in pairwise(edges if len(finest) > 1 else []):
+            _part(obs, slice(first, last), told)  # says it of fewer rows
         raise
+
+
+def _span(numbers: np.ndarray, cycle: Cycle, times: xr.DataArray) -> str:
+    """Cycles from the first to the last, in words."""
+    if not numbers.size:
+        return ""
+    known = _dates(times, slice(0, 1))
+    calendar = calendar_of(known) if known.size else "standard"
+    ends = cycle.middle(numbers[[0, -1]], calendar)
+    return f", of the {cycle.name}s around {ends[0]} to {ends[1]},"
 
 
 def _times_name(obs: xr.Dataset) -> str:
@@ -169,7 +183,15 @@ def _times_name(obs: xr.Dataset) -> str:
 
 def _dates(times: xr.DataArray, rows: slice) -> np.ndarray:
     """Dates of a chunk that are known."""
-    values = np.atleast_1d(np.asarray(times[rows] if times.ndim else times))
+    part = times[rows] if times.ndim else times
+    values = np.atleast_1d(
+        read(
+            lambda: np.asarray(part),
+            "observations",
+            lambda _: f"times of the rows {rows.start} to {rows.stop - 1}",
+            part,
+        )
+    )
     if values.dtype.kind == "M":
         return values[~np.isnat(values)]
     return values[np.array([t is not None and t == t for t in values], dtype=bool)]
@@ -208,6 +230,7 @@ class _Work:
     def __init__(
         self,
         obs: xr.Dataset,
+        times: xr.DataArray,
         target: Target,
         cycle: Cycle,
         period: tuple[int, int] | None,
@@ -217,6 +240,7 @@ class _Work:
         bar: Any,
     ) -> None:
         self.obs, self.target, self.cycle, self.period = obs, target, cycle, period
+        self.times = times
         self.chunks, self.spans, self.bar = chunks, spans, bar
         self.hold_back = hold_back and "withheld" in obs.variables
         self.names: list[str] = []
@@ -254,7 +278,11 @@ class _Work:
         if self._last is not None and self._last[0] == number:
             return self._last[1]
         rows = self.chunks[number]
-        part = _part(self.obs, rows)
+
+        def told(rows: slice) -> str:
+            return _span(_cycles_of(self.times, rows, self.cycle)[0], self.cycle, self.times)
+
+        part = _part(self.obs, rows, told)
         try:
             table = as_table(part, part=True)
             withheld = part["withheld"].values.astype(bool) if self.hold_back else None

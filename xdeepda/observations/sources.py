@@ -214,7 +214,8 @@ def binned_sources(
     for number, source in enumerate(sources, 1):
         try:
             if rows or not is_lazy(source):
-                one = _one_source(source, target, cycle, period, hold_back, thin, outside)
+                place = None if rows else folder
+                one = _one_source(source, target, cycle, period, hold_back, thin, outside, place)
             else:
                 one = _lazy_source(source, target, cycle, period, hold_back, thin, outside, folder)
             done.append(one)
@@ -268,11 +269,15 @@ def _one_source(
     hold_back: bool,
     thin: int | None,
     outside: list[InputError],
+    folder: Path | None,
 ) -> Binned:
     """Superobservations of one source; where nothing is inside, that goes to `outside`."""
     if is_gridded(obs, target.grid):
-        cells, calendar = from_gridded(obs, target, cycle)
-        return Binned(cells, calendar, f"{len(cells)} gridded values used")
+        cells, calendar = from_gridded(obs, target, cycle, folder=folder)
+        note = f"{len(cells)} gridded values used"
+        if isinstance(cells, StoredCells):
+            return Binned(_nothing(target, cycle), calendar, note, stored=cells)
+        return Binned(cells, calendar, note)
     table = as_table(obs)
     withheld = _withheld(obs, table.sizes["obs"]) if hold_back else None
     known = _known(table["time"].values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ import numpy as np
 from xdeepda.analysis import CycleCells
 from xdeepda.errors import StoreError
 from xdeepda.grid import Grid
+from xdeepda.observations.cells import Cells
 from xdeepda.request import Inputs
 
 #: Of one superobservation in the file, in the order of :data:`CycleCells`.
@@ -140,3 +141,12 @@ class Ahead:
     def close(self) -> None:
         """End the thread."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def read_ahead(inputs: Inputs) -> Inputs:
+    """Inputs of which superobservations that are on the disk are read a cycle ahead."""
+    if isinstance(inputs.cells, Cells):
+        return inputs
+    lag = max(model.window[1] for model in inputs.models)
+    ahead = Ahead(inputs.cells, inputs.cycles.tolist(), keep=lag + 1)
+    return replace(inputs, cells=ahead)  # type: ignore[arg-type]

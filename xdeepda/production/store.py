@@ -244,6 +244,7 @@ class Store:
         coords = {n: v for n, v in others.items() if n in self._one.coords}
         ds = ds.assign_coords(coords)
         ds = ds.assign({n: v for n, v in others.items() if n not in coords})
+        ds = _in_memory(ds, self.fields)
         for each in ds.variables:
             ds[each].attrs = dict(self._one[each].attrs)
         ds.attrs = dict(self._one.attrs)
@@ -464,6 +465,18 @@ def _chunks(da: xr.DataArray, time_name: str, cycles: int) -> dict[str, int]:
         ):
             chunks[dim] = -(-chunks[dim] // 2)
     return chunks
+
+
+def _in_memory(ds: xr.Dataset, fields: list[str]) -> xr.Dataset:
+    """All but the fields in memory: what dask holds would not be written with the template."""
+    lazy = {
+        name: variable.compute()
+        for name, variable in ds.variables.items()
+        if name not in fields and variable.chunks is not None
+    }
+    coords = {name: v for name, v in lazy.items() if name in ds.coords}
+    others = {name: v for name, v in lazy.items() if name not in ds.coords}
+    return ds.assign_coords(coords).assign(others)
 
 
 def _write_template(ds: xr.Dataset, path: Path) -> None:

@@ -24,7 +24,7 @@ from xdeepda.initial import draws_of
 from xdeepda.options import set_options, torch_threads
 from xdeepda.production.account import Account
 from xdeepda.production.cycling import Cycling
-from xdeepda.production.observed import Ahead, KeptCells
+from xdeepda.production.observed import read_ahead
 from xdeepda.production.restart import FOLDER, read_arrays, write_arrays
 from xdeepda.production.splitting import Stream
 from xdeepda.production.store import Store
@@ -93,16 +93,13 @@ class Plan:
 
     def inputs_of(self, stream: Stream) -> Inputs:
         """Inputs of one stream, its observations read ahead."""
-        cycles = np.arange(stream.first, stream.last + 1)
-        assert isinstance(self.inputs.cells, KeptCells)
-        lag = max(model.window[1] for model in self.inputs.models)
-        return replace(
+        own = replace(
             self.inputs,
             source=self.start if stream.number == 0 else self.inputs.source,
-            cells=Ahead(self.inputs.cells, cycles.tolist(), keep=lag + 1),  # type: ignore[arg-type]
-            cycles=cycles,
+            cycles=np.arange(stream.first, stream.last + 1),
             changed={},
         )
+        return read_ahead(own)
 
 
 def folder_of(store: Path, number: int) -> Path:

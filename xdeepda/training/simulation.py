@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +16,17 @@ from xdeepda.climatology import anomalies
 from xdeepda.core.state import Observed
 from xdeepda.source import HOLD_BYTES, RunSource
 
+#: Segments that are read ahead take at most this many bytes.
+AHEAD_BYTES = 2**29
+#: So many of the last segments are remembered, to see which are gone on with.
+_REMEMBERED = 256
+
 
 class TruthReader:
     """Normalised anomalies of a run by position, held in memory or read in segments.
+
+    Where a segment follows one that was read before, the next one is read in a thread
+    while the device is at work on this one.
 
     Parameters
     ----------
@@ -33,6 +43,9 @@ class TruthReader:
         if hold and not source.is_chunked and bytes_needed <= HOLD_BYTES:
             blocks = [self._load(first, first + len(b)) for first, b in source.blocks()]
             self._held = torch.cat(blocks)
+        self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
+        self._ends: deque[int] = deque(maxlen=_REMEMBERED)
+        self._pool: ThreadPoolExecutor | None = None
 
     def _load(self, start: int, stop: int) -> Tensor:
         """Read positions from the source."""
@@ -41,7 +54,25 @@ class TruthReader:
 
     def read(self, start: int, stop: int) -> Tensor:
         """Truth of positions start to stop, shape (n, C, Y, X)."""
-        return self._load(start, stop) if self._held is None else self._held[start:stop]
+        if self._held is not None:
+            return self._held[start:stop]
+        begun = self._ahead.pop((start, stop), None)
+        out = self._load(start, stop) if begun is None else begun.result()
+        if start in self._ends:
+            self._begin(stop, 2 * stop - start)
+        self._ends.append(stop)
+        return out
+
+    def _begin(self, start: int, stop: int) -> None:
+        """Begin to read a segment that will probably be wanted."""
+        room = AHEAD_BYTES // (4 * (stop - start) * int(np.prod(self.source.shape)))
+        if stop > len(self.source) or not room:
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="xdeepda-ahead")
+        while len(self._ahead) >= room:  # of sequences that were begun anew
+            self._ahead.pop(next(iter(self._ahead))).cancel()
+        self._ahead[start, stop] = self._pool.submit(self._load, start, stop)
 
 
 @dataclass
