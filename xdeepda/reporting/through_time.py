@@ -41,6 +41,9 @@ _MOST_BYTES = 512 * 2**20
 
 _SIZE = (5.7, 2.5)
 
+#: A mean of so few standard deviations is none.
+_NOTHING = 1e-4
+
 
 def temperatures(subject: Subject) -> list[str]:
     """Variables that are temperatures."""
@@ -212,17 +215,18 @@ def _cell(value: float) -> Cell:
 def _table(rows: list[Row], caption: str) -> str:
     """Table of the series; the references are those that any of them was compared with."""
     names = list(dict.fromkeys(name for row in rows for name in row.agreement))
-    numbers = ["mean", "deviation"]
-    head: list[Any] = ["", "unit", "mean", "standard deviation"]
-    if any(np.isfinite(row.spread) for row in rows):
-        numbers.append("spread")
-        head.append("mean spread of members")
+    shown = {"mean": "mean", "deviation": "standard deviation", "spread": "mean spread of members"}
+    if not any(abs(row.mean) > _NOTHING * row.deviation for row in rows):
+        del shown["mean"]  # of anomalies
+    if not any(np.isfinite(row.spread) for row in rows):
+        del shown["spread"]
+    head: list[Any] = ["", "unit", *shown.values()]
     for name in names:
         head += [("correlation", f"with {name}"), ("RMS difference", f"from {name}")]
     lines = []
     for row in rows:
         pairs = (row.agreement.get(name, (np.nan, np.nan)) for name in names)
-        lines.append([row.words, row.unit, *(_cell(getattr(row, name)) for name in numbers),
+        lines.append([row.words, row.unit, *(_cell(getattr(row, name)) for name in shown),
                       *(_cell(value) for pair in pairs for value in pair)])  # fmt: skip
     return table(head, lines, caption)
 
