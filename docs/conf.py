@@ -52,8 +52,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"xdeepda {release}"
 html_static_path = ["_static"]
 html_theme_options = {
+    "navbar_center": [],  # the pages stand in the sidebar, under their captions
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
 }
-html_sidebars = {"index": [], "changelog": []}
+html_sidebars = {"**": ["contents.html"]}
