@@ -12,7 +12,8 @@ from xdeepda.model import Model
 from xdeepda.options import available_memory, torch_threads
 from xdeepda.provenance import package_version
 from xdeepda.source import RunSource
-from xdeepda.training.fitting import Anomalies, fit_arrays, snapshot_number
+from xdeepda.training.dynamics import AROUND
+from xdeepda.training.fitting import FOLDS, Anomalies, fit_arrays, snapshot_number
 from xdeepda.training.preparation import Prepared, describe, open_run
 
 #: Most anomalies and patterns that are taken by default.
@@ -294,6 +295,8 @@ def needed_bytes(
     total = 4 * cells * (3 * held + 12)
     if "patterns" in settings:
         total += 4 * cells * snapshot_number(cycles, settings["patterns"])
+    if settings.get("neighbours"):
+        total += 4 * cells * (FOLDS + 2) * len(AROUND) ** 2
     if "ensemble" in settings:
         pairs = min(observed**2, 10**8) if settings["local"] else observed**2
         places = min(observed, columns)
