@@ -80,9 +80,9 @@ def write_control(folder: Path, years: int, last_year: int, seed: int) -> None:
 
 
 def write_argo(folder: Path, rows: pd.DataFrame) -> None:
-    """Multi-profile files, one for each ten days: in-situ temperature by pressure."""
+    """Multi-profile files, one a month where the archive has one a day: in situ, by pressure."""
     folder.mkdir(parents=True, exist_ok=True)
-    for _, part in rows.groupby(rows["time"].dt.floor("10D")):
+    for _, part in rows.groupby(rows["time"].dt.floor("30D")):
         ds, level, profile = _profiles(part)
         potential, lat = ds["value"].values, ds["latitude"].values[:, None]
         pressure = gsw.p_from_z(-ds["depth"].values, lat)
