@@ -37,6 +37,8 @@ LINES: dict[str, Line] = {
     "no gradient through cycles": Line("hybrid", {"cycles": 1}),
     # each analysis begins with the same variance, as that of an EnOI does
     "no carried variance": Line("hybrid", {"carried": False}),
+    # the filter's forecast by a regression of EOFs on each other
+    "no operator of neighbours": Line("hybrid", {"neighbours": False}),
     # innovations, their gain and their smooth averages stay, as plain channels
     "no partial convolution": Line("hybrid", {"partial": False}),
     "variance not trained": Line("hybrid", {"variance_loss": 0.0}),

@@ -38,11 +38,16 @@ SYSTEMS = (*systems.SYSTEMS, *LIMITS)
 #: Anomalies of the control run that the ensemble schemes take; there are 2,920.
 ENSEMBLE = 400
 #: Settings of the baselines, chosen on the validation years by --tune, which starts from them;
-#: those of combined are about those of the two that it is made of.
+#: those of combined and hybrid are about those of the two that they are made of.
 TUNED: dict[str, dict[str, Any]] = {
     "oi": {"ensemble": ENSEMBLE, "localisation": 20000.0, "inflation": 1.4},
     "enoi": {"ensemble": ENSEMBLE, "localisation": 10000.0, "inflation": 1.0, "damping": 2.0},
     "kalman": {"patterns": 300, "truncation": 0.5, "inflation": 1.0},
+    # cells are as large as the ocean's correlations: all columns are solved
+    "hybrid": {
+        "ensemble": ENSEMBLE, "patterns": 400, "truncation": 1.0, "localisation": 10000.0,
+        "spacing": 0.1,
+    },
     "combined": {
         "ensemble": ENSEMBLE, "patterns": 300, "truncation": 1.0, "localisation": 10000.0,
         "inflation": 1.0, "damping": 1.4,
@@ -57,8 +62,9 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "damping": (0.7, 1.0, 1.4, 2.0, 2.8),
     },
     "kalman": {
-        "patterns": (100, 150, 200, 300),
+        "patterns": (150, 200, 300, 400),
         "truncation": (0.5, 1.0, 2.0, 4.0),
+        "neighbours": (True, False),
         "inflation": (1.0, 1.01, 1.03),
     },
     "combined": {

@@ -41,6 +41,7 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "patterns": (100, 150, 200),
         "truncation": (3.0, 6.0, 12.0),
         "inflation": (1.0, 1.03),
+        "neighbours": (True, False),
     },
     "combined": {
         "patterns": (100, 150, 200),
