@@ -205,6 +205,31 @@ def test_fields_units_labels_and_times(ocean, few, persistence):
         assert before["valid_time"].item() == after["t"].item()
 
 
+def test_what_it_may_return(ocean, few, persistence):
+    """Another unit that says so, quantities, dask, its own time, other variables, any order."""
+    import pint_xarray  # noqa: F401
+
+    from xdeepda.units import registry
+
+    def kelvin(ds):
+        return ds.assign(thetao=(ds["thetao"] + 273.15).assign_attrs(units="K"))
+
+    def alike(ds):
+        made = kelvin(ds).expand_dims(time=[3]).transpose("lon", "time", ...)
+        return made.assign(ice=("cat", [1.0, 2.0])).drop_vars(["lat", "valid_time"])
+
+    held = xdeepda.assimilate(ocean, few, model=persistence, forecast=lambda ds: ds)
+    for step in (
+        kelvin,
+        alike,
+        lambda ds: ds.drop_vars("time").chunk(lat=2),
+        lambda ds: kelvin(ds)["thetao"].drop_vars(["time", "valid_time"]),
+        lambda ds: kelvin(ds)[["thetao"]].pint.quantify(unit_registry=registry()),
+    ):
+        found = xdeepda.assimilate(ocean, few, model=persistence, forecast=step)
+        close(found, held, atol=2e-4)
+
+
 @pytest.mark.parametrize(
     ("step", "words"),
     [
