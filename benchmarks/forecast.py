@@ -53,7 +53,9 @@ def one_network(run: xr.Dataset, other: xr.Dataset, name: str, options: Any) -> 
     scene = twin.scene_of(run, other, name, options, "own")
     schemes = {scheme: forecaster(scheme, scene.ground) for scheme in SCHEMES}
     results: dict[str, dict[str, Any]] = {scheme: {} for scheme in schemes}
-    for system in (*options.systems, TRUTH):
+    title = f"forecast {name}, seed {options.seed}"
+    stem = Path(options.out) / f"forecast_{name}_seed{options.seed}"
+    for system in (TRUTH, *options.systems):
         if system == TRUTH:
             start = scene.truth.thetao
         else:
@@ -61,9 +63,10 @@ def one_network(run: xr.Dataset, other: xr.Dataset, name: str, options: Any) -> 
             start = scene.analyse(model, options).thetao
         for scheme, model in schemes.items():
             results[scheme][system] = skill(model, start, scene, options.leads)
+        # what is there stays, should a later system fail or take too long
+        text = write(title, results, stem)
         print(f"forecasts from {system} are made", flush=True)
-    stem = Path(options.out) / f"forecast_{name}_seed{options.seed}"
-    report(f"forecast {name}, seed {options.seed}", results, stem)
+    print(f"\n{text}")
 
 
 def forecaster(scheme: str, ground: systems.Ground) -> xdeepda.Model:
@@ -138,17 +141,16 @@ def lead_row(row: Mapping[str, np.ndarray], lead: int) -> dict[str, np.ndarray]:
             "ratio": row["ratio"][lead]}  # fmt: skip
 
 
-# ---- what is printed
+# ---- tables and figure
 
 
-def report(title: str, results: Mapping[str, Mapping[str, Any]], stem: Path) -> str:
-    """Print the tables, write them and the figure."""
+def write(title: str, results: Mapping[str, Mapping[str, Any]], stem: Path) -> str:
+    """Write the tables, the numbers and the figure; give the tables."""
     parts = [title]
     for scheme, rows in results.items():
         parts += [f"{scheme}: mean over the levels of RMSE / RMSE of climatology",
                   table(rows), *against(rows)]  # fmt: skip
     whole = "\n\n".join(parts)
-    print(whole)
     stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".txt").write_text(whole + "\n")
     plain = {
