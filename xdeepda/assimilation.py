@@ -91,7 +91,7 @@ class Wishes:
             single_data=self.need_records, problems=problems,
         )  # fmt: skip
         folder = None if self.store is None else self.store.parent
-        check_client(client if division else None, folder, problems)
+        check_client(None if streams is None else client, folder, problems)
         return replace(self, division=division)
 
     def forecasting(self, given: Any, models: list[Model], problems: Problems) -> Wishes:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import xarray as xr
@@ -67,6 +68,29 @@ class _Source:
             )
         if self.assumed or self.error is None:
             logger.warning("gridded %r: default errors are assumed where none is given", self.name)
+
+
+@overload
+def from_gridded(
+    obs: xr.Dataset | xr.DataArray,
+    target: Target,
+    cycle: Cycle,
+    *,
+    var: str | Sequence[str] | None = None,
+    rho: float = CORRELATED,
+) -> tuple[Cells, str]: ...
+
+
+@overload
+def from_gridded(
+    obs: xr.Dataset | xr.DataArray,
+    target: Target,
+    cycle: Cycle,
+    *,
+    var: str | Sequence[str] | None = None,
+    rho: float = CORRELATED,
+    folder: Path | None,
+) -> tuple[Cells | StoredCells, str]: ...
 
 
 def from_gridded(

@@ -140,7 +140,8 @@ def run_on_cluster(
     try:
         while left:
             try:
-                done, left = wait(left, timeout=_PAUSE, return_when="FIRST_COMPLETED")
+                with client.as_current():  # it need not be the default one
+                    done, left = wait(left, timeout=_PAUSE, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 done = set()
             except CancelledError as error:
