@@ -210,10 +210,10 @@ def extended(
         Number of cycles (``position``) and of those given out (``count``) from where to go on
         in place of the end.
     """
-    cells, per_year = gathered.cells, lead.cycle.per_year
+    cells, calendar = gathered.cells, left.request["calendar"]
     count = len(left.wanted) if before is None else before["count"]
     position = left.last.position if before is None else before["position"]
-    done, calendar = left.wanted[:count], left.request["calendar"]
+    done = left.wanted[:count]
     end = int(done[-1])
     if cells is None:
         return None
@@ -227,25 +227,18 @@ def extended(
     if cells.last <= end:
         _refuse_late(cells, end, lead, calendar, problems)
         return None
-    new = np.arange(end + 1, cells.last + 1)
-    if times is not None:
-        chosen = wanted_cycles(times, lead, gathered.calendar, cells, problems)
-        if chosen is None:
-            return None
-        new = chosen
-        if chosen[0] <= end:
-            problems.add(
-                "times= begins within the stored analysis",
-                found=str(_middle(lead, int(chosen[0]), calendar)),
-                expected=f"after {_middle(lead, end, calendar)}",
-            )
-    gap = next(n for n in range(end + 1, cells.last + 1) if cells.at(n)[0].size) - end - 1
-    if gap >= per_year and times is None:
+    new: np.ndarray | None = np.arange(end + 1, cells.last + 1)
+    if times is None:
+        _check_gap(cells, end, lead, calendar, problems)
+    else:
+        new = wanted_cycles(times, lead, gathered.calendar, cells, problems)
+    if new is None:
+        return None
+    if new[0] <= end:
         problems.add(
-            f"{gap} {lead.cycle.name}s without any observation follow on the stored analysis",
-            found=f"its end {_middle(lead, end, calendar)}, observations from "
-            f"{_middle(lead, end + gap + 1, calendar)}",
-            todo="give what was observed between; or name all cycles, times=..., if nothing was",
+            "times= begins within the stored analysis",
+            found=str(_middle(lead, int(new[0]), calendar)),
+            expected=f"after {_middle(lead, end, calendar)}",
         )
     if gathered.records is not None:
         gathered.records.close(int(new[-1]), end + 1)
@@ -254,6 +247,18 @@ def extended(
         source, models, lead, cells, positions_of(cells, lead), cycles,
         np.concatenate([done, new]), calendar, left.climatologies(models), gathered.records,
     )  # fmt: skip
+
+
+def _check_gap(cells: Any, end: int, lead: Model, calendar: str, problems: Problems) -> None:
+    """Refuse to go on where nothing was observed for a year, which is hardly meant."""
+    first = next(n for n in range(end + 1, cells.last + 1) if cells.at(n)[0].size)
+    if (gap := first - end - 1) >= lead.cycle.per_year:
+        problems.add(
+            f"{gap} {lead.cycle.name}s without any observation follow on the stored analysis",
+            found=f"its end {_middle(lead, end, calendar)}, observations from "
+            f"{_middle(lead, first, calendar)}",
+            todo="give what was observed between; or name all cycles, times=..., if nothing was",
+        )
 
 
 def tell_of_the_joint(inputs: Inputs, start: int) -> None:
@@ -266,6 +271,8 @@ def tell_of_the_joint(inputs: Inputs, start: int) -> None:
             "%s) and are not used; with them that period would have to be analysed anew, into "
             "another store", late, len(cells), _middle(lead, end, calendar),
         )  # fmt: skip
+    if later := cells.after(int(inputs.cycles[-1])):
+        logger.info("update: %d superobservations after the last output time not used", later)
     numbers = map(int, inputs.cycles[start:])
     gap = next((n for n in numbers if cells.at(n)[0].size), end + 1) - end - 1
     if gap:
