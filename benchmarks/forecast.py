@@ -2,10 +2,12 @@
 
 The scene is that of the benchmark twin with B's own climatology: trained on MITgcm run A,
 years 27-34 of run B to be found.  From the analysis of each month, after one year of
-spin-up, two classical forecasts start, the same for all systems and fitted to run A alone:
+spin-up, classical forecasts start, the same for all systems and fitted to run A alone:
 
 *persistence*: anomalies fade in each cell as they do in the run;
-*lim*: a linear inverse model of the leading EOFs, that of the reduced Kalman filter.
+*lim*: a linear inverse model of the leading EOFs, that of the reduced Kalman filter; what
+they do not hold is lost at once;
+*lim_rest*: the same, and what the EOFs leave fades in each cell.
 
 *truth* stands for forecasts from a perfect analysis: what is left is the error of the
 forecast.  Scores are of the same starts at all leads.
@@ -31,7 +33,7 @@ from xdeepda.bridge import module_of, tensors_of
 from xdeepda.core.state import State, climatological
 
 #: Forecast -> the baseline whose forecast it is.
-SCHEMES = {"persistence": "persistence", "lim": "kalman"}
+SCHEMES = {"persistence": "persistence", "lim": "kalman", "lim_rest": "combined"}
 #: Forecasts from the truth itself.
 TRUTH = "truth"
 
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def one_network(run: xr.Dataset, other: xr.Dataset, name: str, options: Any) -> None:
-    """All systems on one network, with both forecasts."""
+    """All systems on one network, with each forecast."""
     scene = twin.scene_of(run, other, name, options, "own")
     schemes = {scheme: forecaster(scheme, scene.ground) for scheme in SCHEMES}
     results: dict[str, dict[str, Any]] = {scheme: {} for scheme in schemes}

@@ -156,7 +156,7 @@ def test_forecasts_from_better_analyses_are_better(grounds, runs, tmp_path):
     numbers = json.loads((tmp_path / "forecast_dense_seed0.json").read_text())
     assert (tmp_path / "forecast_dense_seed0.png").stat().st_size > 10_000
     text = (tmp_path / "forecast_dense_seed0.txt").read_text()
-    for scheme in ("persistence", "lim"):
+    for scheme in ("persistence", "lim", "lim_rest"):
         rows = {s: np.array(row["ratio"]) for s, row in numbers[scheme].items()}
         assert rows["enoi"].shape == (3, 3)
         # no anomaly stays none
@@ -167,7 +167,7 @@ def test_forecasts_from_better_analyses_are_better(grounds, runs, tmp_path):
         assert f"\n{scheme}: mean over the levels" in text
     mean = {s: np.mean(row["ratio"], axis=1) for s, row in numbers["persistence"].items()}
     assert mean["truth"][0] < mean["enoi"][0] < mean["persistence"][0] < 1
-    assert text.count("increment: RMSE / that of the best baseline of each lead (") == 2
+    assert text.count("increment: RMSE / that of the best baseline of each lead (") == 3
 
 
 def test_forecast_by_persistence_is_a_power_of_the_memory(grounds, ocean):
