@@ -24,7 +24,10 @@ def test_a_map_for_each_level_in_the_same_colours(whole):
         np.testing.assert_allclose(values_of(ax), field.isel(depth=n))
         assert ax.get_xlim() == (0, 360)
         assert cells_of(ax).get_clim() == (float(field.min()), float(field.max()))
-    assert grid.cbar.ax.get_ylabel() == "Sea water potential temperature: analysis [°C]"
+    assert (
+        grid.cbar.ax.get_ylabel().replace("\n", " ")
+        == "Sea water potential temperature: analysis [°C]"
+    )
 
 
 def test_axes_have_the_users_names(whole):

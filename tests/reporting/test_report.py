@@ -156,7 +156,7 @@ def test_an_analysis_that_is_right_is_not_warned_of(ensemble, years, tmp_path):
         thetao=(truth + xr.Variable(field.dims, noise)).assign_attrs(field.attrs)
     )
     reference = truth.assign_attrs(field.attrs).to_dataset(name="thetao")
-    page = Page(right.deepda.report(tmp_path / "r.html", reference=reference))
+    page = Page(right.deepda.report(tmp_path / "r.html", reference=reference, depths=[0]))
     told = page.section("Warnings")
     assert "disagree" not in told
     assert "bias" not in told
@@ -164,5 +164,6 @@ def test_an_analysis_that_is_right_is_not_warned_of(ensemble, years, tmp_path):
 
 
 def test_cycles_that_are_missing_are_told(ensemble, tmp_path):
-    page = Page(ensemble.isel(time=[0, 1, 4]).deepda.report(tmp_path / "r.html"))
+    part = ensemble.isel(time=[0, 1, 4])
+    page = Page(part.deepda.report(tmp_path / "r.html", depths=[0], indices=[]))
     assert "Gaps: 2 cycles of the period are missing." in page.section("Warnings")

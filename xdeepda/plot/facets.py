@@ -6,6 +6,7 @@ The habits are those of xarray: ``col=``, ``row=``, ``col_wrap=``, one colour ba
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -142,7 +143,7 @@ def draw_facets(
     axes: tuple[str, str],
     finish: Callable[[Any], None],
     options: dict[str, Any],
-) -> xr.plot.FacetGrid[Any]:
+) -> Any:
     """Pictures with one colour bar.
 
     Parameters
@@ -156,20 +157,24 @@ def draw_facets(
         Takes the matplotlib axes of each picture.
     options : dict
         The user's, for ``DataArray.plot.pcolormesh``.
+
+    Returns
+    -------
+    xarray.plot.FacetGrid
     """
     given = dict(options)
     coords = {axis: words for axis, words in facets.words.items() if axis in seen.values.dims}
     values = seen.values.assign_coords(coords)
     style = {**colours(seen, values, given), **given}
     bar, label = style.pop("add_colorbar", True), style.pop("cbar_kwargs", None) or {}
+    drawing: Any = values.plot.pcolormesh
     with xr.set_options(keep_attrs=True):
-        grid: Any = values.plot.pcolormesh(
-            x=axes[0], y=axes[1], add_colorbar=False, **facets.roles, **style
-        )
+        grid = drawing(x=axes[0], y=axes[1], add_colorbar=False, **facets.roles, **style)
     # before there is a colour bar, which has to know of it
     grid.fig.set_layout_engine("constrained")
     if bar:
-        grid.add_colorbar(**{"label": seen.label, **label})
+        words = textwrap.fill(seen.label, 30)  # as xarray does
+        grid.add_colorbar(**{"label": words, **label})
     grid.set_titles(template="{value}")
     left = {id(ax) for ax in grid.axs[:, 0]}
     for ax, names in zip(grid.axs.flat, grid.name_dicts.flat, strict=True):
@@ -181,4 +186,8 @@ def draw_facets(
             ax.set_ylabel("")
     if seen.title:
         grid.fig.suptitle(seen.title, fontsize="medium")
+    if grid.axs.flat[0].get_aspect() != "auto":
+        # the layout of maps settles when it is done again
+        for _ in range(2):
+            grid.fig.draw_without_rendering()
     return grid

@@ -43,9 +43,10 @@ class Canvas:
 
     def html(self, alt: str, caption: str) -> str:
         """Figure of the page."""
-        # the layout of a map, whose aspect is fixed, settles when it is done again
-        for _ in range(2):
-            self.figure.draw_without_rendering()
+        if self.ax.get_aspect() != "auto":
+            # the layout of a map settles when it is done again
+            for _ in range(2):
+                self.figure.draw_without_rendering()
         held = io.BytesIO()
         # without the version of matplotlib: the same picture, the same bytes
         self.figure.savefig(held, format="png", dpi=_DPI, metadata={"Software": None})

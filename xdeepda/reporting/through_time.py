@@ -75,7 +75,7 @@ def indices(subject: Subject, wanted: Sequence[str] | None) -> Section:
 def _indices(subject: Subject, var: str, wanted: Sequence[str] | None, section: Section) -> None:
     """Pictures and numbers of the indices of one temperature."""
     figures, rows = [], []
-    for name in wanted or USUAL:
+    for name in USUAL if wanted is None else wanted:
         if wanted is None and (big := _too_big(subject, var, name)):
             section.lacking.append(f"{INDICES[name].words}: {big}")
             continue
@@ -204,8 +204,10 @@ def _agreement(one: xr.DataArray, other: xr.DataArray) -> tuple[float, float]:
     both = np.isfinite(a) & np.isfinite(b)
     if both.sum() < 3:
         return np.nan, np.nan
-    apart = (a - b)[both]
-    return float(np.corrcoef(a[both], b[both])[0, 1]), float(np.sqrt(np.mean(apart**2)))
+    a, b = a[both], b[both]
+    varies = a.std() > 0 and b.std() > 0
+    correlation = float(np.corrcoef(a, b)[0, 1]) if varies else np.nan
+    return correlation, float(np.sqrt(np.mean((a - b) ** 2)))
 
 
 def _cell(value: float) -> Cell:
