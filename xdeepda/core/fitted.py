@@ -95,7 +95,8 @@ class EnsembleCovariance(Meshed):
         if self.kept.mesh is None:
             return None
         if self._lengths is None or self._lengths.device != self.roots.device:
-            self._lengths = self.kept.lengths(self.roots).clamp_min(1e-6)
+            with torch.inference_mode(False), torch.no_grad():
+                self._lengths = self.kept.lengths(self.roots).clamp_min(1e-6)
         return self._lengths
 
     def renew(self, states: Tensor) -> None:
@@ -329,8 +330,11 @@ class ReducedFilter(nn.Module):
 
     def left(self) -> Tensor:
         """Variance (n,) that the patterns leave out."""
+        if self.kept.mesh is None:
+            return self.rest
         if self._left is None or self._left.device != self.rest.device:
-            self._left = self._between(self.rest, 2)
+            with torch.inference_mode(False), torch.no_grad():
+                self._left = self._between(self.rest, 2)
         return self._left
 
     def smoothed(self, after: Tensor, before: Tensor) -> Tensor:
