@@ -43,6 +43,23 @@ def client():
         yield client
 
 
+#: Of runs that are compared again and again.
+TWO = {"streams": 2, "spinup": 4}
+MEMBERS = {"members": 2, "keep_members": True, **TWO}
+
+
+@pytest.fixture(scope="module")
+def held(ocean, months, tiny_model, tmp_path_factory) -> xr.Dataset:
+    place = tmp_path_factory.mktemp("held") / "a.zarr"
+    return xdeepda.assimilate(ocean, months, model=tiny_model, store=place, **TWO).load()
+
+
+@pytest.fixture(scope="module")
+def held_members(ocean, months, tiny_model, tmp_path_factory) -> xr.Dataset:
+    place = tmp_path_factory.mktemp("held") / "a.zarr"
+    return xdeepda.assimilate(ocean, months, model=tiny_model, store=place, **MEMBERS).load()
+
+
 def cuts_of(place) -> list[int]:
     """Where the streams of a store begin."""
     told = json.loads((place / FOLDER / "request.json").read_text())["wanted"]["streams"]
@@ -246,15 +263,14 @@ def test_workers_that_are_of_no_use(ocean, months, tiny_model, tmp_path, client,
 
 
 @pytest.mark.parametrize("after", [0, 5, 13])
-def test_an_interrupted_run_goes_on(after, ocean, months, tiny_model, tmp_path, hasty, monkeypatch):
-    arguments = {"members": 2, "keep_members": True, "streams": 2, "spinup": 4}
-    held = xdeepda.assimilate(
-        ocean, months, model=tiny_model, store=tmp_path / "held.zarr", **arguments
-    ).load()
+def test_an_interrupted_run_goes_on(
+    after, ocean, months, tiny_model, held_members, tmp_path, hasty, monkeypatch
+):
     place = tmp_path / "a.zarr"
-    interrupt(ocean, months, tiny_model, place, monkeypatch, after, **arguments)
+    interrupt(ocean, months, tiny_model, place, monkeypatch, after, **MEMBERS)
     taken = steps_of(monkeypatch)
-    same(xdeepda.assimilate(ocean, months, model=tiny_model, store=place, **arguments), held)
+    found = xdeepda.assimilate(ocean, months, model=tiny_model, store=place, **MEMBERS)
+    same(found, held_members)
     # 11 cycles each, and chunks of one
     assert len(taken) == 22 - after
     assert not list(place.rglob("*.part*"))
@@ -320,11 +336,12 @@ def test_another_division_is_another_call(ocean, months, tiny_model, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["here", "cluster"])
-def test_a_number_that_is_not_finite(where, ocean, months, tiny_model, tmp_path, hasty, request):
+def test_a_number_that_is_not_finite(
+    where, ocean, months, tiny_model, held, tmp_path, hasty, request
+):
     from xdeepda.bridge import Conductor
 
-    arguments = {"model": tiny_model, "streams": 2, "spinup": 4}
-    held = xdeepda.assimilate(ocean, months, store=tmp_path / "held.zarr", **arguments).load()
+    arguments = {"model": tiny_model, **TWO}
     if where == "cluster":
         arguments["client"] = request.getfixturevalue("client")
     check, first = Conductor._check, int(tiny_model.cycle.index(months["time"].values[:1])[0])
@@ -345,11 +362,10 @@ def test_a_number_that_is_not_finite(where, ocean, months, tiny_model, tmp_path,
     same(xdeepda.assimilate(ocean, months, store=tmp_path / "a.zarr", **arguments), held)
 
 
-def test_a_full_disk(ocean, months, tiny_model, tmp_path, hasty, monkeypatch):
+def test_a_full_disk(ocean, months, tiny_model, held, tmp_path, hasty, monkeypatch):
     import zarr
 
-    arguments = {"model": tiny_model, "streams": 2, "spinup": 4}
-    held = xdeepda.assimilate(ocean, months, store=tmp_path / "held.zarr", **arguments).load()
+    arguments = {"model": tiny_model, **TWO}
     put = zarr.Array.__setitem__
 
     def putting(array, place, values):
