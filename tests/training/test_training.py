@@ -13,6 +13,8 @@ import xarray as xr
 
 import xdeepda
 from xdeepda.errors import DivergenceError, InputError
+from xdeepda.training import verb
+from xdeepda.training.ranks import Ranks
 
 
 class Watched:
@@ -243,3 +245,10 @@ def test_progress_and_warnings_are_quiet_by_default(ocean, network, tiny, capsys
     with xdeepda.set_options(progress=True):
         xdeepda.train(ocean, network, var="thetao", **tiny)
     assert "score=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("spent", "left"), [(0.0, 60.0), (20.0, 40.0), (50.0, 30.0)])
+def test_what_is_fitted_before_counts_in_the_budget(monkeypatch, spent, left):
+    monkeypatch.setattr(verb.time, "monotonic", lambda: 1000.0 + spent)
+    assert verb._left(60.0, 1000.0, Ranks()) == left
+    assert verb._left(None, 1000.0, Ranks()) is None

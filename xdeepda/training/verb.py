@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -104,9 +105,10 @@ def train(
     epochs : int, optional
         Passes through the training years at most.
     budget : str or float, optional
-        Wall-clock limit of the optimisation ("10min", "2h", or seconds), within which
-        the learning rate falls to zero.  Results then depend on the speed of the machine.
-        Of several runs, each has this budget.
+        Wall-clock limit of the training ("10min", "2h", or seconds), within which the
+        learning rate falls to zero.  What is fitted before the optimisation counts, but for
+        that half of it is left.  Results then depend on the speed of the machine.  Of
+        several runs, each has this budget.
     checkpoint : path, optional
         File that is written after each epoch; of several runs one for each, with ``-0``,
         ``-1``, ... before the ending of its name.
@@ -159,6 +161,7 @@ def train(
             climatology=climatology, **settings,
         )  # fmt: skip
     with sharing() as ranks, torch_threads():
+        started = time.monotonic()
         device = ranks.device(device)
         problems = Problems("train")
         with ranks.together():
@@ -195,6 +198,7 @@ def train(
         fingerprint = _fingerprint(prepared, request, network, seed)
         trainers = _trainers(
             request, module, reader, simulator,
+            seconds=_left(request.seconds, started, ranks),
             seed=seed, fingerprint=fingerprint, checkpoint=checkpoint, ranks=ranks,
         )  # fmt: skip
         for trainer in trainers:
@@ -215,18 +219,26 @@ def _described(
     return Prepared(request.source, wet, fitted, statistics, request.split)
 
 
+def _left(budget: float | None, started: float, ranks: Ranks) -> float | None:
+    """Seconds of a budget that are left for the optimisation: half of it at least."""
+    if budget is None:
+        return None
+    return max(0.5 * budget, budget - ranks.first(lambda: time.monotonic() - started))
+
+
 def _trainers(
     request: Request,
     module: Architecture,
     reader: TruthReader,
     simulator: Simulator,
     *,
+    seconds: float | None,
     checkpoint: str | os.PathLike[str] | None,
     **common: Any,
 ) -> list[Trainer]:
     """What trains the filter, and what trains the smoother on it if there is one."""
     periods = Period(0, request.split), Period(request.split, len(request.source))
-    seconds, settings = request.seconds, request.settings
+    settings = request.settings
     share = SHARE if module.lag else 0.0
     trainer = Trainer(
         module, reader, simulator, *periods, settings,
