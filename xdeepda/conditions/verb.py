@@ -102,7 +102,7 @@ def initial_conditions(
     >>> fine = xdeepda.datasets.idealised_ocean(1, resolution=7.5, levels=3, seed=1)
     >>> start = initial_conditions(ocean, like=fine["thetao"], time="0001-06")
     >>> dict(start["thetao"].sizes), start["thetao"].dtype.name
-    ({'time': 1, 'depth': 3, 'lat': 20, 'lon': 48}, 'float32')
+    ({'time': 1, 'depth': 3, 'lat': 19, 'lon': 48}, 'float32')
     """
     wishes = Wishes(time, var, members, beyond, stabilise, tolerance, temperature)
     request = understand(analysis, like, wishes)
