@@ -193,7 +193,9 @@ def train(
         )
         simulator = Simulator(tensors, request.network, request.source, request.scales)
         if module.learns_errors:
-            period, number = Period(0, request.split), spec.settings["ensemble"]
+            # those of all parts but one make an ensemble
+            number = -(-spec.settings["ensemble"] // (module.folds - 1))
+            period = Period(0, request.split)
             fit_errors(module, reader, simulator, period, number, seed, ranks)
         fingerprint = _fingerprint(prepared, request, network, seed)
         trainers = _trainers(
