@@ -8,10 +8,10 @@ from core.geometries import geometry, observed
 from core.test_hybrid import SMALL as HYBRID
 from core.test_hybrid import fitted
 
-from xdeepda.core.classical import Step, smoother_step
 from xdeepda.core.cycle import Lagged, cycle, smoothed
 from xdeepda.core.hybrid import HybridArchitecture
 from xdeepda.core.increment import IncrementArchitecture
+from xdeepda.core.kalman import Step, smoother_step
 from xdeepda.core.state import Geometry, Observed, State, climatological
 
 SMALL = {"width": 6, "deep_width": 6, "dilations": (1, 2), "distances": (0.5, 1.0)}

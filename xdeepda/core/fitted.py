@@ -15,11 +15,10 @@ from xdeepda.core.classical import (
     Correlation,
     Observations,
     dense_step,
-    kalman_step,
     local_step,
-    low_rank_variance,
     unit_vectors,
 )
+from xdeepda.core.kalman import kalman_step, low_rank_variance
 from xdeepda.core.sea import Kept, Meshed, mesh_of, whole
 from xdeepda.core.state import Observed, State
 

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from xdeepda.core.architecture import Stored
-from xdeepda.core.classical import afloat, low_rank_variance
+from xdeepda.core.classical import afloat
 from xdeepda.core.fitted import EnsembleCovariance, ReducedFilter, packed
 from xdeepda.core.innovations import InnovationArchitecture
+from xdeepda.core.kalman import low_rank_variance
 from xdeepda.core.layers import TwoScales
 from xdeepda.core.sea import Kept, Meshed, Sea, mesh_of
 from xdeepda.core.state import Geometry, Observed, State
