@@ -26,7 +26,7 @@ from benchmarks.speed.systems import (
     observed_of,
     tensors_of_size,
 )
-from xdeepda import bridge
+from xdeepda.bridge import Tensors, conductor
 from xdeepda.core.architecture import Architecture
 from xdeepda.core.discriminator import Discriminator3D
 from xdeepda.core.losses import (
@@ -101,7 +101,7 @@ def _timed(call: Callable[[], object], wish: Wish) -> dict[str, Any]:
     return {"seconds": middle(seconds), "cpu": middle(cpu), "flop": flop, "bytes": traffic}
 
 
-def _prepared(wish: Wish, size: Size) -> tuple[bridge.Tensors, Architecture]:
+def _prepared(wish: Wish, size: Size) -> tuple[Tensors, Architecture]:
     """Tensors and module."""
     tensors = tensors_of_size(size, wish.device)
     module = module_of_system(SYSTEMS[wish.system], tensors.geometry, size.grid.lon)
@@ -190,7 +190,7 @@ def _cycle(wish: Wish, size: Size) -> dict[str, Any]:
     model = model_of_system(SYSTEMS[wish.system], size)
     obs, run = size.observations(wish.cycles, wish.share, wish.seed), size.run()
     inside = [0.0]
-    original = bridge.module_of
+    original = conductor.module_of
 
     def timed_module(*args: Any) -> Architecture:
         module = original(*args)
@@ -198,7 +198,7 @@ def _cycle(wish: Wish, size: Size) -> dict[str, Any]:
             setattr(module, name, _within(getattr(module, name), inside))
         return module
 
-    bridge.module_of = timed_module
+    conductor.module_of = timed_module
     folder = Path(tempfile.mkdtemp())
     try:
         start, used = time.perf_counter(), _processor()
@@ -210,7 +210,7 @@ def _cycle(wish: Wish, size: Size) -> dict[str, Any]:
         stored = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         assert found.sizes["time"] == wish.cycles
     finally:
-        bridge.module_of = original
+        conductor.module_of = original
         shutil.rmtree(folder)
     return {
         "seconds": seconds / wish.cycles, "cpu": cpu / wish.cycles, "core": inside[0] / cpu,
