@@ -273,3 +273,14 @@ def test_sections_of_two_models(grounds, data_folder, monkeypatch, tmp_path):
         assert score[f"enoi of {truth}"] < 0.9
         other = min(score[f"enoi of {t}"] for t in ("hadcm3l", "miroc32") if t != truth)
         assert score["enoi all"] < other
+
+
+def test_the_notebook_was_run_from_top_to_bottom():
+    path = Path(__file__).parents[1] / "benchmarks" / "equatorial_pacific.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 7
