@@ -348,6 +348,12 @@ def test_a_level_without_values_is_refused(ocean, fine):
         xdeepda.initial_conditions(holed, like=fine["thetao"])
 
 
+def test_an_analysis_without_times_is_refused(ocean, fine):
+    for time in (None, "0010-08"):
+        with pytest.raises(InputError, match="the analysis has no times"):
+            xdeepda.initial_conditions(ocean.isel(time=[]), like=fine["thetao"], time=time)
+
+
 def test_too_little_memory_is_foreseen(ocean, fine, monkeypatch):
     monkeypatch.setattr("xdeepda.conditions.request.available_memory", lambda: 10_000)
     with pytest.raises(MemoryError, match="would not fit into memory"):

@@ -179,6 +179,12 @@ def test_all_that_is_wrong_is_told_at_once(whole):
         whole.deepda.plot.map(depth=-1, time="1950", member=2)
 
 
+def test_no_times_are_refused(whole):
+    for time in (None, "0010-08"):
+        with pytest.raises(InputError, match="there are no times to show"):
+            whole.isel(time=[]).deepda.plot.map(time=time)
+
+
 def test_land_alone_and_sections_are_refused(whole):
     with pytest.raises(InputError, match="no value to show"):
         whole.where(False).deepda.plot.map("thetao")

@@ -190,6 +190,9 @@ def _at_times(fields: dict[str, Field], time: Any, problems: Problems) -> dict[s
                          expected="time=None")  # fmt: skip
         return fields
     axis = first["time"]
+    if not axis.size:
+        problems.add("the analysis has no times", expected="at least one state")
+        return fields
     if time is None:
         if axis.size > 1:
             logger.info("initial_conditions: the last time, %.10s", str(axis.values[-1]))

@@ -171,6 +171,9 @@ def choose_time(view: View, time: Any, problems: Problems) -> None:
 def times_within(view: View, time: Any, problems: Problems) -> np.ndarray | None:
     """Positions of the times that a choice holds; None with a problem."""
     axis = view.values["time"]
+    if not axis.size:
+        problems.add("there are no times to show", found="an axis of length 0")
+        return None
     if time is None:
         return np.array([axis.size - 1])
     if isinstance(time, str) and time in ("mean", ALL):
