@@ -122,7 +122,7 @@ def test_a_table_in_order_is_read_once_and_never_whole(target, monkeypatch):
     monkeypatch.setattr(lazy_module, "_CHUNK", 1)
     read = []
 
-    def part(obs, rows):
+    def part(obs, rows, told):
         read.append((rows.start, rows.stop))
         return obs.isel(obs=rows).load()
 

@@ -160,7 +160,8 @@ def test_only_the_first_decides(both):
         # the first validation is the best, and two others are not better
         assert len(found["patience"]["score"]) == 3
         np.testing.assert_equal(found["budget"], both[0]["budget"])  # NaN is NaN
-        assert found["budget"]["seconds"][-1] == pytest.approx(1, abs=0.2)
+        # what came before the optimisation counts, too
+        assert 0.5 <= found["budget"]["seconds"][-1] <= 1.2
         assert found["budget"]["rate"][-1] < 0.2 * shared.FILTER["learning_rate"]
     assert 4 < both[0]["budget"]["steps"] < 20
 
