@@ -150,7 +150,7 @@ class KalmanArchitecture(Architecture):
         self.filter = ReducedFilter(
             Kept(self.sea), self.weights, self.clim_variance, patterns, inflation
         )
-        self.truncation, self.neighbours = truncation, neighbours
+        self.truncation = truncation
 
     def forecast(self, state: State, season: Tensor) -> State:
         """Background by the linear inverse model."""
@@ -220,7 +220,7 @@ class CombinedArchitecture(Architecture):
         self.filter = ReducedFilter(Kept(self.sea), self.weights, self.clim_variance, patterns, 1.0)
         self.register_buffer("rest_memory", torch.zeros(self.sea.size))
         self.truncation, self.inflation = truncation, inflation
-        self.damping, self.evolving, self.neighbours = damping, evolving, neighbours
+        self.damping, self.evolving = damping, evolving
 
     def parts(self, state: State) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Coefficients and covariance of the filter; r and its variance, (B, n) each."""

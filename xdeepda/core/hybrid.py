@@ -225,7 +225,7 @@ class HybridArchitecture(InnovationArchitecture):
             lag=lag,
             hint=True,
         )
-        self.folds, self.truncation, self.neighbours = folds, truncation, neighbours
+        self.folds, self.truncation = folds, truncation
         self.carries = carried
         self.sea = Sea(geometry)
         rows, columns = (max(1, round(spacing * length)) for length in geometry.length)
